@@ -1,0 +1,71 @@
+# The project's commands. They need Python 3.11 or later and make, nothing else.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run front-end demo test model bench format lock openapi clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --custom-compile-command "make lock"
+
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+
+# The first Python that is new enough; looked for only when there is no virtual environment yet.
+PYTHON ?= $(shell for candidate in python3.11 python3 python3.14 python3.13 python3.12; do \
+	$$candidate $(NEW_ENOUGH) && echo $$candidate && break; done)
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+run: $(VENV)/.run ## start the service with its own Valkey on 127.0.0.1:8080; Ctrl-C stops it
+	@exec $(BIN)/lease-service serve
+
+front-end: $(VENV)/.dev ## start the service and the example front-end; FRONT_END="--stock demo" passes options
+	@exec $(BIN)/python -m examples.booking_front_end $(FRONT_END)
+
+demo: $(VENV)/.dev ## start both with two weeks of classes and courts, and Customers who come and go
+	@exec $(BIN)/python -m examples.booking_front_end --stock demo --customers
+
+test: $(VENV)/.dev ## lint, check the types, run every test; PYTEST="-k lease" passes options to pytest
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(PYTEST)
+
+model: $(VENV)/.dev ## play 100 times as many steps against the model as `make test` does (most of an hour)
+	$(BIN)/python -m pytest tests/model --hypothesis-profile=long
+
+bench: $(VENV)/.dev ## measure on every server there is (minutes); adds to docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+format: $(VENV)/.dev ## format the code, and mend what the linter can mend
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+lock: $(BIN)/python ## bring requirements/*.lock to the newest versions that pyproject.toml allows
+	$(PIP) install uv
+	$(LOCK) --upgrade --extra editable --extra embedded --output-file requirements/run.lock
+	$(LOCK) --upgrade --all-extras --constraint requirements/run.lock \
+		--output-file requirements/dev.lock
+
+openapi: $(VENV)/.dev ## write docs/openapi.json from the types
+	$(BIN)/python -m service.http.openapi > docs/openapi.json
+
+clean: ## remove what make made; the data of the embedded Valkey stays
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is installed: exactly what a lock names, and the project itself as it stands here.
+$(VENV)/.run $(VENV)/.dev: $(VENV)/.%: requirements/%.lock pyproject.toml $(BIN)/python
+	@echo "Installing what $< names into $(VENV) (the first time takes a moment) …"
+	@$(PIP) install --require-hashes --requirement $<
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && $(PYTHON) $(NEW_ENOUGH) || { echo "There is no Python 3.11 or later" \
+		"on the PATH: install one, or name it: make run PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make a virtual" \
+		"environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }

@@ -1,0 +1,59 @@
+--[[
+Decide: what the Seller or the Customer says to an OrderProposal (contract, rule 19).
+
+USES clock, opportunity, lease, availability, policy, order
+KEYS
+  [1] lease        hash    the lease of this Order UUID
+  [2] order        hash    the OrderProposal of this Order UUID
+  [3] leases       hash    the live leases of this Booking Partner, by expiry
+  [4] due          zset    Opportunities by when the sweeper has something to do
+  [5] feed         zset    Opportunities by `modified`
+  [6…] opportunity, holds  a pair for every Opportunity of the lease and its pools
+ARGV
+  [1] owner        text    "<partner>|<uuid>"
+  [2] status       text    SellerAccepted, SellerRejected or CustomerRejected
+  [3] grace_seconds seconds how long the spaces of a rejected proposal stay held
+  [4…] for every pair: ref text, count (0)
+REPLY
+  {1}              it is so now, or was before
+  {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {-1}             there is no such OrderProposal
+  {-2, status}     it was decided otherwise before
+RETRY
+  Run again, it finds the status that it wrote; a rejected lease is never made longer.
+]]
+local lease_key, order_key, leases_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local owner, status, grace_seconds = ARGV[1], ARGV[2], tonumber(ARGV[3])
+
+local now, microseconds = clock()
+local order = read_order(order_key)
+if order.state ~= 'proposed' then
+  return { -1 }
+elseif order.status == status then
+  return { 1 }
+elseif string.find(order.status, 'Rejected', 1, true) then
+  return { -2, order.status }
+end
+local lease = read_lease(lease_key, now)
+local groups = read_groups(6, 4)
+local missing = read_opportunities(groups, lease and lease.lines)
+if missing then
+  return missing
+end
+
+call('HSET', order_key, 'status', status)
+if lease and status ~= 'SellerAccepted' then
+  assess(groups, lease, math.huge, due_key, now)
+  local lapses = grace_seconds > 0 and now + grace_seconds + (microseconds > 0 and 1 or 0) or nil
+  if lapses then
+    keep_as_held(groups)
+    lapses = min(lapses, lease.expires)
+    local fields = { step = lease.step, first = lease.first, expires = lapses, paid = lease.paid }
+    write_lease(lease_key, lease, groups, owner, fields, due_key)
+  else
+    end_lease(lease_key, lease, groups, owner, due_key)
+  end
+  recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, lapses)
+  move_in_feed(feed_key, groups, now, microseconds)
+end
+return { 1 }

@@ -1,0 +1,95 @@
+--[[
+Propose: P. Holds every OrderItem or none for a Seller to decide upon (contract, rule 19).
+
+USES clock, opportunity, lease, availability, policy, order
+KEYS
+  [1] lease        hash    the lease of this Order UUID
+  [2] order        hash    the Order, or the OrderProposal, of this Order UUID
+  [3] window       string  when this Order UUID was first leased, until the maximum hold is over
+  [4] seller       hash    the Seller and its policy
+  [5] leases       hash    the live leases of this Booking Partner, by expiry
+  [6] due          zset    Opportunities by when the sweeper has something to do
+  [7] feed         zset    Opportunities by `modified`
+  [8…] opportunity, holds  a pair for every Opportunity of the request, the lease and the pools
+ARGV
+  [1] owner        text    "<partner>|<uuid>"
+  [2] digest       text    of the OrderItems and the customer: what makes two calls the same
+  [3] hold_seconds seconds how long a proposal leases where no policy says; 0: it does not
+  [4] maximum_hold_seconds  longest time from the first lease to the last expiry of C1 and C2, likewise
+  [5] refused      count   OrderItems that the caller has already refused
+  [6] total        text    decimal `totalPaymentDue`, or ''
+  [7…] for every pair: ref text, count, and for every OrderItem: position, offer, id
+REPLY
+  {1, expires seconds or 0, fields…}  proposed; names and values of the OrderProposal's hash
+  {2, expires seconds or 0, fields…}  it was proposed before by the same call; likewise
+  {3, now seconds, {group…}}  refused: nothing was changed, the lease stands; each group as `describe` has it
+  {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {-1}             the Order UUID belongs to an Order, or to another OrderProposal
+  {-2}             the Order UUID belongs to an Order that was deleted
+  {-3, seconds}    the Booking Partner has too many leases; so long until the first of them expires
+  {-4, total}      `totalPaymentDue` is not the guaranteed one, which is this
+RETRY
+  Run again, it finds the OrderProposal under the same digest and answers 2.
+]]
+local lease_key, order_key, window_key, seller_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local leases_key, due_key, feed_key = KEYS[5], KEYS[6], KEYS[7]
+local owner, digest, hold_seconds = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local maximum_hold_seconds, refused, total = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+
+local now, microseconds = clock()
+local order = read_order(order_key)
+local lease = read_lease(lease_key, now)
+if order.state == 'deleted' then
+  return { -2 }
+elseif order.state == 'proposed' and order.digest == digest then
+  return { 2, lease and lease.expires or 0, unpack(call('HGETALL', order_key)) }
+elseif order.state then
+  return { -1 }
+end
+local groups = read_groups(8, 7)
+local missing = read_opportunities(groups, lease and lease.lines)
+if missing then
+  return missing
+end
+
+local policy = read_policy(
+  seller_key,
+  { 'proposal', 'maximum_hold', 'maximum_spaces', 'maximum_leases' },
+  { hold_seconds, maximum_hold_seconds, math.huge, math.huge }
+)
+refused = refused + assess(groups, lease, policy.maximum_spaces, due_key, now)
+local expected = refused == 0 and mismatched_total(groups, total, call('HGET', seller_key, 'tax_mode'))
+local count = count_leases(leases_key, now)
+local live = holds_any(groups) and lease or { expires = 0 }
+local own = lease and 1 or 0
+local too_many = policy.proposal > 0 and not live.first and count - own >= policy.maximum_leases
+if refused > 0 or expected or too_many then
+  move_in_feed(feed_key, groups, now, microseconds)
+  if refused > 0 then
+    return { 3, now, describe(groups, owner, now) }
+  end
+  return expected and { -4, expected } or { -3, first_expiry(leases_key, now) - now }
+end
+
+local fields = { 'state', 'proposed', 'status', 'AwaitingSellerConfirmation', 'digest', digest, 'at', digits(now) }
+for _, group in ipairs(groups) do
+  if group.wanted > 0 then
+    fields[#fields + 1] = group.ref
+    fields[#fields + 1] = order_line(group)
+  end
+end
+local expires = live.expires
+if policy.proposal > 0 then
+  -- A Seller takes longer to decide than a Customer to pay: the maximum hold is not for proposals.
+  expires = max(expires, now + policy.proposal + (microseconds > 0 and 1 or 0))
+  local first = live.first or first_leased(window_key, now, policy.maximum_hold)
+  keep_of_pools(groups)
+  if lease and not live.first then
+    call('DEL', lease_key)
+  end
+  write_lease(lease_key, lease, groups, owner, { step = 3, first = first, expires = expires }, due_key)
+  recount_lease(leases_key, now, count, lease and lease.expires, expires)
+end
+call('HSET', order_key, unpack(fields))
+move_in_feed(feed_key, groups, now, microseconds)
+return { 1, expires, unpack(fields) }

@@ -1,0 +1,40 @@
+--[[
+Release: gives back everything that an Order UUID holds (contract, «Calls», release).
+
+USES clock, opportunity, lease, availability, policy
+KEYS
+  [1] lease        hash    the lease of this Order UUID
+  [2] order        hash    the Order, or the OrderProposal, of this Order UUID
+  [3] leases       hash    the live leases of this Booking Partner, by expiry
+  [4] due          zset    Opportunities by when the sweeper has something to do
+  [5] feed         zset    Opportunities by `modified`
+  [6…] opportunity, holds  a pair for every Opportunity of the lease and its pools
+ARGV
+  [1] owner        text    "<partner>|<uuid>"
+  [2…] for every pair: ref text, count (0)
+REPLY
+  {1, spaces}      how many spaces came back; 0 when nothing was held, or a proposal holds it
+  {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+RETRY
+  Run again, it finds no lease and gives back nothing more.
+]]
+local lease_key, order_key, leases_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local owner = ARGV[1]
+
+local now, microseconds = clock()
+local lease = read_lease(lease_key, now)
+if not lease or call('EXISTS', order_key) == 1 then
+  return { 1, 0 }
+end
+local groups = read_groups(6, 2)
+local missing = read_opportunities(groups, lease.lines)
+if missing then
+  return missing
+end
+
+assess(groups, lease, math.huge, due_key, now)
+local released = keep_as_held(groups)
+end_lease(lease_key, lease, groups, owner, due_key)
+recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, nil)
+move_in_feed(feed_key, groups, now, microseconds)
+return { 1, released }

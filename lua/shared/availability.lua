@@ -1,0 +1,219 @@
+-- Who may have how many spaces (contract, rules 1–4, 7 and 28). Every check of capacity, at every step, is
+-- the one below; an Opportunity and the pools that it draws on are resources alike.
+local RESERVED, INSUFFICIENT, FULL, CONFLICT, UNKNOWN = 1, 2, 3, 4, 5
+
+-- Gives every OrderItem of a group its offer as the lease writes it, and its price: the guaranteed
+-- one, oldest guarantee first, or today's (rules 4 and 13). A guarantee outlasts the sale of its offer.
+local function price_items(group)
+  local guaranteed = {}
+  for _, row in ipairs(group.rows) do
+    local queue = guaranteed[row[2]] or { taken = 0 }
+    guaranteed[row[2]] = queue
+    queue[#queue + 1] = row[3]
+  end
+  for _, item in ipairs(group.items) do
+    local number, price = string.match(group.offers[item.offer] or '', '^(%d+)\t?(.*)$')
+    local on_sale = number and string.find(group.offers[item.offer], '\t', 1, true)
+    item.row_offer = number and '#' .. number or item.offer
+    item.price = price or ''
+    local queue = guaranteed[item.row_offer]
+    if queue and queue.taken < #queue then
+      queue.taken = queue.taken + 1
+      item.guaranteed = queue[queue.taken] ~= ''
+      item.price = item.guaranteed and queue[queue.taken] or item.price
+    elseif group.type == POOL or group.offers_known and not on_sale then
+      item.unknown, item.error = true, UNKNOWN
+    end
+    group.wanted = group.wanted + (item.unknown and 0 or 1)
+  end
+end
+
+-- Settles an Opportunity, and finds what this Order may have of it by rule 1 (`available`).
+local function open_resource(group, lease, due_key, now)
+  group.keep, group.kept, group.demand, group.taken, group.quoted = 0, 0, 0, 0, 0
+  if not group.known then
+    return
+  end
+  settle(group, due_key, now)
+  read_held(group, lease)
+  group.room = group.capacity - group.booked
+  group.others = group.leased - group.had
+  group.available = max(0, group.room - group.others, min(group.had, group.room))
+  price_items(group)
+end
+
+-- Returns the resources of a group, itself first, as {resource, spaces of it that one space takes}.
+local function resources_of(group, groups)
+  local resources = { { group, 1 } }
+  for index, pool in ipairs(group.pools) do
+    resources[index + 1] = { groups[pool.ref], pool.spaces }
+  end
+  return resources
+end
+
+-- Judges one OrderItem against every resource that it draws on. What the Order holds already and
+-- asks for again (`kept`) counts before everything new, so that nothing which is kept is given away.
+-- Of several resources that are short, the one that waiting helps least is the one named.
+local function judge(item, group, limit)
+  group.rank = group.rank + 1
+  local is_kept = group.rank <= min(group.had, group.wanted)
+  local reserved = {}
+  for _, resource in ipairs(group.resources) do
+    local of, spaces = resource[1], resource[2]
+    local room = of.known and of.room or 0
+    local available = of.known and of.available or 0
+    local fits
+    if is_kept then
+      of.quoted = of.quoted + spaces
+      fits = of.quoted <= available
+    else
+      of.demand = of.demand + spaces
+      fits = of.taken + spaces <= available
+    end
+    local demand = is_kept and of.quoted or of.demand
+    if not fits then
+      local code = INSUFFICIENT
+      if room <= 0 then
+        code = FULL
+      elseif demand <= available + of.others then
+        code = RESERVED
+        reserved[#reserved + 1] = { of, demand }
+      end
+      if not item.error or code > item.error then
+        item.error, item.limit = code, of
+      end
+    end
+  end
+  if group.rank > limit and item.error ~= FULL then
+    item.error, item.limit = CONFLICT, nil
+  end
+  if item.error then
+    group.short = true
+    for _, short in ipairs(item.error == RESERVED and reserved or {}) do
+      short[1].reserved = max(short[1].reserved or 0, short[2])
+    end
+  elseif not is_kept then
+    group.used = group.used + 1
+    for _, resource in ipairs(group.resources) do
+      resource[1].taken = resource[1].taken + resource[2]
+    end
+  end
+end
+
+-- Returns the OrderItems of all groups that can be judged, in order of position (rule 28: the whole
+-- basket is counted together).
+local function in_order(groups)
+  local items = {}
+  for _, group in ipairs(groups) do
+    for _, item in ipairs(group.known and group.items or {}) do
+      if not item.unknown then
+        items[#items + 1] = { item, group, tonumber(item.position) }
+      end
+    end
+  end
+  table.sort(items, function(one, other)
+    return one[3] < other[3]
+  end)
+  return items
+end
+
+-- Finds what the Order may have of every Opportunity, and what it keeps of each (rules 2 and 3).
+-- `limit` is the most spaces per Order and Opportunity. Returns how many OrderItems have an error.
+local function assess(groups, lease, limit, due_key, now)
+  for _, group in ipairs(groups) do
+    open_resource(group, lease, due_key, now)
+  end
+  for _, group in ipairs(groups) do
+    group.rank, group.resources = 0, resources_of(group, groups)
+    group.keep = min(group.had, group.wanted)
+    group.used = group.keep
+    for _, resource in ipairs(group.resources) do
+      resource[1].taken = resource[1].taken + group.keep * resource[2]
+      resource[1].demand = resource[1].taken
+    end
+  end
+  for _, entry in ipairs(in_order(groups)) do
+    judge(entry[1], entry[2], limit)
+  end
+  local errors = 0
+  for _, group in ipairs(groups) do
+    for _, item in ipairs(group.items) do
+      errors = errors + ((item.error or not group.known) and 1 or 0)
+    end
+    if not group.short then
+      group.keep = group.wanted
+    end
+  end
+  return errors
+end
+
+-- Returns the instant (seconds) from which a resource has room for all that competing leases stand
+-- against, if none is extended or booked (rule 6); where it never will, when the last expires.
+local function reserved_until(group, owner, now)
+  local need = group.reserved - (group.room - group.others)
+  local freed, start = 0, 0
+  while start < PORTION * 2 do
+    local page = call('ZRANGE', group.holds_key, start, start + 99, 'WITHSCORES')
+    for index = 1, #page, 2 do
+      local spaces, holder = string.match(page[index], '^(%d+)%a|(.*)$')
+      freed = holder == owner and freed or freed + tonumber(spaces)
+      if freed >= need then
+        return tonumber(page[index + 1])
+      end
+    end
+    if #page < 200 then
+      break
+    end
+    start = start + 100
+  end
+  return tonumber(call('ZREVRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2] or now)
+end
+
+-- Returns that instant for everything that a group draws on.
+local function all_reserved_until(group, owner, now)
+  local last = now
+  for _, resource in ipairs(group.resources) do
+    if resource[1].reserved then
+      last = max(last, reserved_until(resource[1], owner, now))
+    end
+  end
+  return last
+end
+
+-- Returns what is left of an Opportunity for this Order beside the rest of its basket: rule 1's *A*.
+local function remaining(group)
+  local least = group.available
+  for index = 2, #group.resources do
+    local pool, spaces = group.resources[index][1], group.resources[index][2]
+    local free = (pool.known and pool.available or 0) - (pool.taken - group.used * spaces)
+    least = min(least, floor(free / spaces))
+  end
+  return max(0, least)
+end
+
+-- Returns what the caller is told about every group: {type, remaining, errors, price…}; '' instead of
+-- all that for what is not registered. `errors` is empty or has an entry for each OrderItem: 0, or
+-- {code, spaces that others hold, until seconds, pool id or ''}.
+local function describe(groups, owner, now)
+  local answers = {}
+  for index, group in ipairs(groups) do
+    local answer, errors = { '' }, {}
+    if group.known and group.type ~= POOL then
+      answer = { group.type, remaining(group), errors }
+      for number, item in ipairs(group.items) do
+        answer[number + 3] = item.unknown and '' or item.price
+        group.short = group.short or item.unknown
+      end
+    end
+    for number, item in ipairs(group.known and group.short and group.items or {}) do
+      errors[number] = 0
+      if item.error then
+        local limit = item.limit or group
+        local untils = item.error == RESERVED and all_reserved_until(group, owner, now) or 0
+        errors[number] = { item.error, limit.others or 0, untils, limit ~= group and (limit.id or '') or '' }
+      end
+    end
+    answers[index] = answer
+  end
+  return answers
+end

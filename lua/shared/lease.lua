@@ -1,0 +1,196 @@
+--[[
+A lease is a hash that expires with it: step, first and expires in seconds, paid in seconds where a payment
+window was given, and for every Opportunity "<epoch>" and lines of "<position>\t<offer>\t<price>", where a
+registered offer is "#<number>"; for every pool "<epoch>#<spaces>". Ids hold no control characters.
+]]
+local LEASE_FIELDS = { step = true, first = true, expires = true, paid = true }
+
+-- Returns the OrderItems of the request, by Opportunity, from KEYS and ARGV at these indices.
+local function read_groups(key_index, index)
+  local groups = {}
+  for pair = key_index, #KEYS, 2 do
+    local group = { key = KEYS[pair], holds_key = KEYS[pair + 1], ref = ARGV[index], items = {} }
+    for item = 1, tonumber(ARGV[index + 1]) do
+      local at = index + 2 + (item - 1) * 3
+      group.items[item] = { position = ARGV[at], offer = ARGV[at + 1], id = ARGV[at + 2] }
+    end
+    index = index + 2 + #group.items * 3
+    groups[#groups + 1] = group
+    groups[group.ref] = group
+  end
+  return groups
+end
+
+-- Returns the live lease of an Order UUID, or nil; `lines` is by Opportunity. One that Redis has not
+-- removed yet, though it expired, is taken away.
+local function read_lease(lease_key, now)
+  local lease = { lines = {} }
+  for name, value in pairs(read_hash(lease_key)) do
+    if LEASE_FIELDS[name] then
+      lease[name] = tonumber(value)
+    else
+      lease.lines[name] = value
+    end
+  end
+  if lease.expires and lease.expires > now then
+    return lease
+  elseif lease.expires then
+    call('DEL', lease_key)
+  end
+  return nil
+end
+
+-- Reads every Opportunity of the request, and what the lease and the pools name besides. Returns
+-- the reply that asks for keys which were not passed, or nil; until then nothing is written.
+local function read_opportunities(groups, lines)
+  local missing = { 0 }
+  local function need(ref)
+    if not groups[ref] then
+      groups[ref] = {}
+      missing[#missing + 1] = ref
+    end
+  end
+  for ref in pairs(lines or {}) do
+    need(ref)
+  end
+  for _, group in ipairs(groups) do
+    read_opportunity(group)
+    for _, pool in ipairs(group.pools) do
+      need(pool.ref)
+    end
+  end
+  return missing[2] and missing or nil
+end
+
+-- Sets what the lease holds of an Opportunity: its rows {position, offer, price}, and its spaces.
+local function read_held(group, lease)
+  local line = lease and lease.lines[group.ref]
+  local epoch, mark, text = string.match(line or '', '^(%d+)([\n#])(.*)$')
+  if not epoch or epoch ~= group.epoch then
+    return
+  end
+  if mark == '#' then
+    group.had = tonumber(text)
+  else
+    for position, offer, price in string.gmatch(text, '([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)') do
+      group.rows[#group.rows + 1] = { position, offer, price }
+    end
+    group.had = #group.rows
+  end
+  group.had_kind = KINDS[lease.step]
+end
+
+-- Makes this Order hold `spaces` of an Opportunity until `expires` (seconds), instead of what it
+-- held; `step` is the lease's.
+local function hold(group, owner, spaces, step, expires, due_key)
+  local before, kind, changed = group.leased, KINDS[step], false
+  local member = spaces .. (kind or '') .. '|' .. owner
+  local held = group.had .. (group.had_kind or '') .. '|' .. owner
+  if group.had > 0 and held ~= member and call('ZREM', group.holds_key, held) == 1 then
+    count_leased(group, group.had_kind, -group.had)
+    changed = true
+  end
+  if spaces > 0 and call('ZADD', group.holds_key, expires, member) == 1 then
+    count_leased(group, kind, spaces)
+    changed = true
+  end
+  if spaces > 0 and (not group.next or expires < group.next) then
+    group.next = expires
+    call('ZADD', due_key, expires, group.ref)
+    write_totals(group, 'next', expires)
+  elseif changed then
+    write_totals(group)
+  end
+  group.moved = group.moved or group.leased ~= before
+end
+
+-- Sets how many spaces of every pool the groups keep, by what they keep themselves.
+local function keep_of_pools(groups)
+  for _, group in ipairs(groups) do
+    for _, pool in ipairs(group.keep > 0 and group.pools or {}) do
+      local resource = groups[pool.ref]
+      if resource.known then
+        resource.keep = resource.keep + group.keep * pool.spaces
+      end
+    end
+  end
+end
+
+-- Returns what the lease says of a group that keeps spaces.
+local function lease_line(group)
+  if group.type == POOL then
+    return group.epoch .. '#' .. group.keep
+  end
+  local lines = { group.epoch }
+  if group.keep == group.wanted then
+    for _, item in ipairs(group.items) do
+      if not item.unknown then
+        lines[#lines + 1] = item.position .. '\t' .. item.row_offer .. '\t' .. item.price
+      end
+    end
+  else
+    for index = 1, group.keep do
+      lines[#lines + 1] = table.concat(group.rows[index], '\t')
+    end
+  end
+  return table.concat(lines, '\n')
+end
+
+-- Makes the lease what every group keeps: its hash, its holds, its expiry. `fields` are step,
+-- first, expires and what else there is to say; with nothing kept the lease is gone.
+local function write_lease(lease_key, lease, groups, owner, fields, due_key)
+  local flat, gone, kept = {}, {}, false
+  for _, group in ipairs(groups) do
+    if group.known then
+      hold(group, owner, group.keep, fields.step, fields.expires, due_key)
+    end
+    if group.keep > 0 then
+      kept = true
+      flat[#flat + 1] = group.ref
+      flat[#flat + 1] = lease_line(group)
+    elseif lease and lease.lines[group.ref] then
+      gone[#gone + 1] = group.ref
+    end
+  end
+  if not kept then
+    call('DEL', lease_key)
+    return
+  end
+  for name, value in pairs(fields) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  if #gone > 0 then
+    call('HDEL', lease_key, unpack(gone))
+  end
+  call('HSET', lease_key, unpack(flat))
+  call('EXPIREAT', lease_key, fields.expires)
+end
+
+-- Ends a lease: everything that it held is given back.
+local function end_lease(lease_key, lease, groups, owner, due_key)
+  for _, group in ipairs(groups) do
+    group.keep = 0
+  end
+  write_lease(lease_key, lease, groups, owner, { step = 0, expires = 0 }, due_key)
+end
+
+-- Returns whether a lease holds anything; nothing, where all its Opportunities were withdrawn.
+local function holds_any(groups)
+  for _, group in ipairs(groups) do
+    if #group.rows > 0 then
+      return true
+    end
+  end
+  return false
+end
+
+-- Lets every group keep what it holds, and returns how many spaces of Opportunities that are.
+local function keep_as_held(groups)
+  local spaces = 0
+  for _, group in ipairs(groups) do
+    group.keep = group.had
+    spaces = spaces + #group.rows
+  end
+  return spaces
+end

@@ -1,0 +1,153 @@
+--[[
+An Opportunity, or a capacity pool, is one hash, without `capacity` while it is not registered:
+  id, type, seller     as registered; `seller` is the name of the Seller in its own key
+  capacity, booked, leased   spaces; `leased` is the sum over the hold index, expired ones included until settled
+  named, proposed      spaces: the parts of `leased` that named and proposal leases hold; absent: none ever did
+  epoch                counts withdrawals: a lease of an earlier epoch holds nothing
+  next                 seconds; no hold expires before it (the score in `due`); absent or '': there is no hold
+  modified             the front-end's own version of what it registered last
+  offers               how many offers are on sale; absent: offers are not known, any id will do
+  offer:<id>           "<number>\t<price> <currency>"; without "\t": no longer on sale, but still leased
+  pools                "<ref>:<spaces>" for every pool that a space of it draws on, parted by blanks
+  draws                on a pool: the refs of the Opportunities that draw on it, parted by blanks
+The hold index is a sorted set: member "<spaces><kind>|<partner>|<uuid>", score the expiry in seconds; the
+kind is a for an anonymous lease, n for a named one, p for a proposal's.
+]]
+
+-- The kinds of hold by the step of their lease, and where an Opportunity counts them.
+local KINDS = { 'a', 'n', 'p' }
+local COUNTS = { n = 'named', p = 'proposed' }
+
+local POOL = 'CapacityPool'
+
+-- Expired holds are dropped this many at a time: `unpack` and replies stay small.
+local PORTION = 1000
+
+local COLUMNS = {
+  'capacity', 'booked', 'leased', 'epoch', 'type', 'next', 'offers', 'id', 'named', 'proposed', 'pools', 'draws',
+}
+
+-- Reads the hash of an Opportunity into `group`, with the offers that its OrderItems name.
+local function read_opportunity(group)
+  local names, column = { unpack(COLUMNS) }, {}
+  for _, item in ipairs(group.items) do
+    if not column[item.offer] then
+      names[#names + 1] = 'offer:' .. item.offer
+      column[item.offer] = #names
+    end
+  end
+  local values = call('HMGET', group.key, unpack(names))
+  group.rows, group.had, group.wanted, group.pools = {}, 0, 0, {}
+  group.type, group.draws = values[5], values[12]
+  if not values[1] then
+    return
+  end
+  group.known = true
+  group.capacity, group.booked, group.leased = tonumber(values[1]), tonumber(values[2]), tonumber(values[3])
+  group.epoch, group.next = values[4], tonumber(values[6] or nil)
+  group.offers_known, group.id = values[7], values[8]
+  group.named, group.proposed = tonumber(values[9] or 0), tonumber(values[10] or 0)
+  group.written = { named = group.named, proposed = group.proposed }
+  group.pools_text = values[11] or ''
+  for ref, spaces in string.gmatch(group.pools_text, '(%S+):(%d+)') do
+    group.pools[#group.pools + 1] = { ref = ref, spaces = tonumber(spaces) }
+  end
+  group.offers = {}
+  for offer, index in pairs(column) do
+    group.offers[offer] = values[index] or nil
+  end
+end
+
+-- Writes the totals of an Opportunity after a change of its holds, and those fields besides.
+local function write_totals(group, ...)
+  call('HSET', group.key, 'leased', group.leased, ...)
+  for _, count in pairs(COUNTS) do
+    if group[count] ~= group.written[count] then
+      call('HSET', group.key, count, group[count])
+      group.written[count] = group[count]
+    end
+  end
+end
+
+-- Adds so many spaces of a kind to what is leased; fewer than none are taken away.
+local function count_leased(group, kind, spaces)
+  group.leased = group.leased + spaces
+  local count = COUNTS[kind]
+  if count then
+    group[count] = group[count] + spaces
+  end
+end
+
+-- Drops the holds of an Opportunity that have expired, and corrects its totals (rule 12): all of
+-- them, or `portions` of a thousand. Returns how many.
+local function settle(group, due_key, now, portions)
+  if not group.next or group.next > now then
+    return 0
+  end
+  local before, dropped = group.leased, 0
+  repeat
+    local expired = call('ZRANGEBYSCORE', group.holds_key, '-inf', now, 'LIMIT', 0, PORTION)
+    for _, member in ipairs(expired) do
+      local spaces, kind = string.match(member, '^(%d+)(%a)')
+      count_leased(group, kind, -tonumber(spaces))
+    end
+    if #expired > 0 then
+      call('ZREMRANGEBYRANK', group.holds_key, 0, #expired - 1)
+    end
+    dropped = dropped + #expired
+    portions = portions and portions - 1
+  until #expired < PORTION or portions == 0
+  group.next = group.leased > 0 and tonumber(call('ZRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2]) or nil
+  if group.next then
+    call('ZADD', due_key, group.next, group.ref)
+  else
+    call('ZREM', due_key, group.ref)
+  end
+  write_totals(group, 'next', group.next or '')
+  group.moved = group.leased ~= before
+  return dropped
+end
+
+-- Moves the Opportunities of the groups that changed what is free, and those that draw on a pool
+-- that did, to the end of the capacity feed (rules 22 and 28): `modified` is the clock in
+-- microseconds, strictly rising within a partition.
+local function move_in_feed(feed_key, groups, seconds, microseconds)
+  local refs, seen = {}, {}
+  local function add(ref)
+    if not seen[ref] then
+      seen[ref] = true
+      refs[#refs + 1] = ref
+    end
+  end
+  for _, group in ipairs(groups) do
+    if group.moved and group.type ~= POOL then
+      add(group.ref)
+    elseif group.moved then
+      string.gsub(group.draws or '', '%S+', add)
+    end
+  end
+  if #refs == 0 then
+    return
+  end
+  local last = tonumber(call('ZREVRANGE', feed_key, 0, 0, 'WITHSCORES')[2] or 0)
+  local modified = max(seconds * 1000000 + microseconds, last + 1)
+  for first = 1, #refs, PORTION do
+    local moves = {}
+    for index = first, min(#refs, first + PORTION - 1) do
+      moves[#moves + 1] = digits(modified + index - 1)
+      moves[#moves + 1] = refs[index]
+    end
+    call('ZADD', feed_key, unpack(moves))
+  end
+end
+
+-- Says on a pool that an Opportunity draws on it no more.
+local function stop_drawing(pool, ref)
+  local draws = {}
+  for other in string.gmatch(pool.draws or '', '%S+') do
+    if other ~= ref then
+      draws[#draws + 1] = other
+    end
+  end
+  call('HSET', pool.key, 'draws', table.concat(draws, ' '))
+end

@@ -1,0 +1,148 @@
+"""One call of the service, repeated for as long as its caller's patience lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Self, TypeVar
+
+import msgspec
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
+from yarl import URL
+
+from service import errors
+from service.errors import OpenBookingError
+from service.model import MEDIA_TYPE, Error
+
+T = TypeVar("T")
+
+encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+_SECONDS_PER_TRY: Final = 5.0
+_SECONDS_TO_CONNECT: Final = 1.0
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+_FIRST_ERROR: Final = 400
+_CONFLICT: Final = 409
+_LATER: Final = frozenset({429, 503})
+
+_ERRORS: Final = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, OpenBookingError)
+}
+
+
+class Call(NamedTuple):
+    """What is asked of the service, and what to raise when nothing comes back."""
+
+    method: str
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = {}
+    away: type[OpenBookingError] = OpenBookingError
+
+
+class Answer(NamedTuple):
+    """What came back, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    async def read(cls, response: ClientResponse) -> Self:
+        """Read a response."""
+        return cls(response.status, response.headers, await response.read())
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is what was asked for: a refused OrderQuote is one all the same (rule 5)."""
+        return self.status < _FIRST_ERROR or (
+            self.status == _CONFLICT and b'"@type":"OrderQuote"' in self.body
+        )
+
+    @property
+    def retry_after(self) -> int | None:
+        """The seconds after which the call is worth repeating, where it says so."""
+        text = self.headers.get(hdrs.RETRY_AFTER, "")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def read_as(self, kind: type[T]) -> T:
+        """Return the body, decoded."""
+        return msgspec.json.decode(self.body, type=kind)
+
+    def problem(self) -> OpenBookingError:
+        """Return the refusal as the error of its class."""
+        try:
+            said = msgspec.json.decode(self.body, type=Error)
+        except msgspec.DecodeError:
+            message = "The lease service answered what no lease service answers."
+            return OpenBookingError(message, status=self.status, retry_after=self.retry_after)
+        items = said.ordered_item or None
+        return _ERRORS.get(said.type, OpenBookingError)(
+            said.description,
+            status=said.status_code,
+            retry_after=self.retry_after,
+            ordered_item=items,
+        )
+
+
+class Transport:
+    """Connections to the service, and what to do when they fail."""
+
+    def __init__(
+        self, session: ClientSession, url: str, token: str | None, patience_seconds: float
+    ) -> None:
+        """Call the service at `url`."""
+        self._session = session
+        self._url = URL(url)
+        self._headers = {"Content-Type": MEDIA_TYPE}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._patience_seconds = patience_seconds
+
+    async def call(self, call: Call, body: bytes | None = None) -> Answer:
+        """Make a call until it is answered, or patience is over.
+
+        Raises:
+            OpenBookingError: What the service refused, by its own class; `call.away` where
+                nothing came.
+
+        """
+        deadline = time.monotonic() + self._patience_seconds
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                answer = await self._try(call, body, deadline - time.monotonic())
+            except (ClientError, TimeoutError, OSError) as error:
+                problem: OpenBookingError = call.away(
+                    "The lease service does not answer. Repeat the call: the same call is safe.",
+                    status=503,
+                    retry_after=1,
+                )
+                problem.__cause__ = error
+                wait = pause
+            else:
+                if answer.is_usable:
+                    return answer
+                problem = answer.problem()
+                if answer.status not in _LATER:
+                    raise problem
+                wait = max(pause, answer.retry_after or 0)
+            if time.monotonic() + wait >= deadline:
+                raise problem
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _try(self, call: Call, body: bytes | None, seconds: float) -> Answer:
+        url = (self._url / call.path).with_query(call.query)
+        timeout = ClientTimeout(
+            total=max(_FIRST_PAUSE, min(seconds, _SECONDS_PER_TRY)), connect=_SECONDS_TO_CONNECT
+        )
+        headers = {**self._headers, **call.headers}
+        async with self._session.request(
+            call.method, url, data=body, headers=headers, timeout=timeout
+        ) as response:
+            return await Answer.read(response)

@@ -1,0 +1,80 @@
+"""The applications: the API, and the probes alone for a second address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from service.http.access import Tokens
+from service.http.broadcast import Broadcast
+from service.http.document import document
+from service.http.keys import (
+    BROADCAST,
+    DASHBOARD,
+    DOCUMENT,
+    FEED,
+    LEDGER,
+    READINESS,
+    SETTINGS,
+    TOKENS,
+    Readiness,
+)
+from service.http.middleware import edge
+from service.http.routes import OPERATIONS, ROUTES, Route
+from service.ledger import Ledger
+from service.ledger.feed import CapacityFeed
+from service.ledger.overview import Dashboard
+from service.settings import Settings
+
+
+def create_app(
+    ledger: Ledger,
+    settings: Settings,
+    tokens: Tokens | None,
+    feed: CapacityFeed,
+    dashboard: Dashboard,
+) -> web.Application:
+    """Return the API.
+
+    Args:
+        ledger: What answers.
+        settings: Of which `body_limit` (bytes) and `ready_needs_redis` are used.
+        tokens: Who may call it; None: everyone (contract, rule 26).
+        feed: What is free, for those who follow it.
+        dashboard: What people see, and what counts conflicts for them.
+
+    """
+    app = _application(ROUTES, ledger, settings)
+    app[DOCUMENT] = document()
+    app[FEED] = feed
+    app[BROADCAST] = Broadcast(feed)
+    app.on_shutdown.append(_end_streams)
+    app[DASHBOARD] = dashboard
+    if tokens is not None:
+        app[TOKENS] = tokens
+    return app
+
+
+def create_admin_app(ledger: Ledger, settings: Settings) -> web.Application:
+    """Return the probes alone, for `LEASE_ADMIN_LISTEN`; they need no token.
+
+    Args:
+        ledger: Whose Redis `/readyz` asks after.
+        settings: Of which `ready_needs_redis` is used.
+
+    """
+    return _application(OPERATIONS, ledger, settings)
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[BROADCAST].close()
+
+
+def _application(routes: Iterable[Route], ledger: Ledger, settings: Settings) -> web.Application:
+    app = web.Application(middlewares=[edge], client_max_size=settings.body_limit)
+    app[LEDGER] = ledger
+    app[SETTINGS] = settings
+    app[READINESS] = Readiness()
+    app.add_routes([web.route(route.method, route.path, route.handler) for route in routes])
+    return app

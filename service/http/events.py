@@ -1,0 +1,68 @@
+"""What is free, as Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from service.errors import OpenBookingError
+from service.http.broadcast import TooSlowError
+from service.http.feed import cursor_of, parse_cursor
+from service.http.keys import BROADCAST, FEED
+from service.http.request import DEFAULT, ids_of, seller_of
+from service.ledger.feed import Cursor
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long a listener may take nothing before it is dropped."""
+
+_LAST_EVENT_ID: Final = "Last-Event-ID"
+_HEADERS: Final = {
+    hdrs.CONTENT_TYPE: "text/event-stream",
+    hdrs.CACHE_CONTROL: "no-store",
+    # nginx would collect events before it passes them on.
+    "X-Accel-Buffering": "no",
+}
+
+
+async def get(request: web.Request) -> web.StreamResponse:
+    """Listen to what is free: the items of the capacity feed as they come, each an event.
+
+    Without `Last-Event-ID` it begins now: to miss nothing, read the feed first, and go on here
+    with the `afterTimestamp` and `afterId` of its last `next`. With `?id=` it tells of these
+    Opportunities alone. Who is too slow is disconnected, and resumes where it was.
+    """
+    ids = ids_of(request) if "id" in request.query else []
+    wanted = request.app[FEED].ids(seller_of(request) or DEFAULT, ids)
+    listening = request.app[BROADCAST].listen(_place(request), wanted)
+    async with contextlib.aclosing(listening) as stream:
+        first = await anext(stream)
+        response = web.StreamResponse(headers=_HEADERS)
+        await response.prepare(request)
+        try:
+            await _send(response, first)
+            async for text in stream:
+                await _send(response, text)
+        except (TimeoutError, TooSlowError):
+            # To end the response properly would mean to wait for this listener once more.
+            if request.transport is not None:
+                request.transport.abort()
+        except (ConnectionError, OpenBookingError):
+            # It is gone, or the feed is: a listener comes back by itself, with its place.
+            response.force_close()
+    return response
+
+
+def _place(request: web.Request) -> Cursor | None:
+    last = request.headers.get(_LAST_EVENT_ID)
+    if not last:
+        return cursor_of(request)
+    timestamp, _, id_ = last.partition(",")
+    return parse_cursor(timestamp, id_)
+
+
+async def _send(response: web.StreamResponse, text: bytes) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await response.write(text)

@@ -1,0 +1,34 @@
+"""What the handlers share: one `web.AppKey` each, and what they note on a request."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from msgspec import Struct
+
+from service.http.access import Tokens
+from service.http.broadcast import Broadcast
+from service.ledger import Ledger
+from service.ledger.feed import CapacityFeed
+from service.ledger.overview import Dashboard
+from service.settings import Settings
+
+
+class Readiness(Struct):
+    """Whether this process wants traffic; the serving process says when it drains."""
+
+    draining: bool = False
+
+
+LEDGER: Final = web.AppKey("LEDGER", Ledger)
+FEED: Final = web.AppKey("FEED", CapacityFeed)
+BROADCAST: Final = web.AppKey("BROADCAST", Broadcast)
+DASHBOARD: Final = web.AppKey("DASHBOARD", Dashboard)
+SETTINGS: Final = web.AppKey("SETTINGS", Settings)
+READINESS: Final = web.AppKey("READINESS", Readiness)
+DOCUMENT: Final = web.AppKey("DOCUMENT", bytes)
+TOKENS: Final = web.AppKey("TOKENS", Tokens)
+
+SPACES: Final = web.RequestKey("SPACES", int)
+"""How many spaces or entries a call was about, for the log line."""

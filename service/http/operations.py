@@ -1,0 +1,88 @@
+"""Whether the service lives and is ready, and what it can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import openapi_ui_bundles
+from aiohttp import hdrs, web
+from msgspec import Struct
+
+from service.http.keys import DOCUMENT, LEDGER, READINESS, SETTINGS
+from service.http.response import answer
+
+_OURS: Final = Path(__file__).parent / "static"
+_SWAGGER_UI: Final = openapi_ui_bundles.swagger_ui.static_path
+_ASSETS: Final = {
+    "start.js": _OURS / "start.js",
+    "swagger-ui.css": _SWAGGER_UI / "swagger-ui.css",
+    "swagger-ui-bundle.js": _SWAGGER_UI / "swagger-ui-bundle.js",
+    "favicon-32x32.png": _SWAGGER_UI / "favicon-32x32.png",
+}
+_PAGE_HEADERS: Final = {
+    hdrs.CACHE_CONTROL: "no-cache",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self';"
+    " style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Health(Struct, frozen=True):
+    """That this process lives."""
+
+    status: Literal["up"] = "up"
+
+
+class Components(Struct, frozen=True):
+    """What the service depends on."""
+
+    redis: Literal["up", "away"]
+
+
+class ReadyState(Struct, frozen=True):
+    """Whether this process wants traffic, and how what it depends on is."""
+
+    status: Literal["ready", "draining", "away"]
+    components: Components
+
+
+async def livez(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler takes a request
+    """Say that the process lives; it does not look at Redis."""
+    return answer(Health())
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Say whether the process wants traffic.
+
+    Not while it drains; while Redis is away only where `LEASE_READY_NEEDS_REDIS` is set: a
+    sidecar's readiness is its whole Pod's.
+    """
+    redis_up = await request.app[LEDGER].ready()
+    status: Literal["ready", "draining", "away"] = "ready"
+    if request.app[READINESS].draining:
+        status = "draining"
+    elif not redis_up and request.app[SETTINGS].ready_needs_redis:
+        status = "away"
+    body = ReadyState(status, Components("up" if redis_up else "away"))
+    return answer(body, status=200 if status == "ready" else 503)
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """Return this API as an OpenAPI 3.1 document."""
+    return web.Response(body=request.app[DOCUMENT], content_type="application/json")
+
+
+async def docs(request: web.Request) -> web.StreamResponse:  # noqa: ARG001 - as livez
+    """Show this API to a person."""
+    return web.FileResponse(_OURS / "docs.html", headers=_PAGE_HEADERS)
+
+
+async def docs_asset(request: web.Request) -> web.StreamResponse:
+    """Return a file that `/docs` needs: nothing comes from elsewhere."""
+    path = _ASSETS.get(request.match_info["asset"])
+    if path is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers=_PAGE_HEADERS)

@@ -1,0 +1,323 @@
+"""Every call of the API in one table: the router, the tokens, the log and OpenAPI read it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+
+from service.errors import (
+    OpenBookingError,
+    OpportunityHasInsufficientCapacityError,
+    OrderAlreadyExistsError,
+    OrderCreationFailedError,
+    OrderItemNotWithinOrderError,
+    PatchNotAllowedOnPropertyError,
+    TemporarilyUnableToCreateOrderError,
+    TemporarilyUnableToDeleteOrderError,
+    TemporarilyUnableToProduceOrderQuoteError,
+    TemporarilyUnableToUpdateOrderError,
+    TooManyRequestsError,
+    TotalPaymentDueMismatchError,
+    UnableToProcessOrderItemError,
+    UnknownOrderError,
+)
+from service.http import (
+    dashboard,
+    events,
+    feed,
+    operations,
+    opportunities,
+    orders,
+    proposals,
+    quotes,
+    sellers,
+)
+from service.http.access import Scope
+from service.ledger.feed import CapacityPage, Change
+from service.model import (
+    Lease,
+    Opportunity,
+    OpportunityRegistration,
+    Order,
+    OrderPatch,
+    OrderProposal,
+    OrderQuote,
+    OrderRequest,
+    PaymentWindowRequest,
+    ProposalPatch,
+    Registration,
+    SellerPolicy,
+)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_NOTHING: Final[Mapping[int, object]] = MappingProxyType({})
+
+
+class Events(NamedTuple):
+    """What the log calls a call that did what it was for, and one that did not."""
+
+    done: str
+    refused: str
+
+
+class Route(NamedTuple):
+    """One call.
+
+    Attributes:
+        method: The HTTP verb.
+        path: The path, with `{names}`.
+        handler: What answers it; its docstring is the call's documentation.
+        scope: What a token must allow; None: no token is needed.
+        parameters: Names of its headers and query parameters, beside those in the path.
+        takes: The type of its body; None: it has none.
+        gives: The type of the body of each status that is no OpenBookingError; None: no body.
+        refuses: The errors that are its own, beside those that every call can have.
+        events: Its events in the log; None: it changes nothing.
+
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    scope: Scope | None = None
+    parameters: tuple[str, ...] = ()
+    takes: object = None
+    gives: Mapping[int, object] = _NOTHING
+    refuses: tuple[type[OpenBookingError], ...] = ()
+    events: Events | None = None
+
+
+_OF_AN_ORDER: Final = ("seller", "Booking-Partner")
+_OF_OPPORTUNITIES: Final = ("seller", "id")
+_OF_THE_FEED: Final = ("afterTimestamp", "afterId")
+_LEASE: Final = Events("lease.granted", "lease.refused")
+_QUOTE_ERRORS: Final = (
+    OrderAlreadyExistsError,
+    TooManyRequestsError,
+    TemporarilyUnableToProduceOrderQuoteError,
+)
+_BOOKING_ERRORS: Final = (
+    OpportunityHasInsufficientCapacityError,
+    UnableToProcessOrderItemError,
+    OrderAlreadyExistsError,
+    TotalPaymentDueMismatchError,
+    TemporarilyUnableToCreateOrderError,
+)
+_PATCH_ERRORS: Final = (
+    PatchNotAllowedOnPropertyError,
+    UnknownOrderError,
+    TemporarilyUnableToUpdateOrderError,
+)
+
+OPERATIONS: Final = (
+    Route("GET", "/livez", operations.livez, gives={200: operations.Health}),
+    Route(
+        "GET",
+        "/readyz",
+        operations.readyz,
+        gives={200: operations.ReadyState, 503: operations.ReadyState},
+    ),
+)
+
+ROUTES: Final = (
+    Route(
+        "PUT",
+        "/order-quote-templates/{uuid}",
+        quotes.put_template,
+        Scope.LEASE,
+        parameters=(*_OF_AN_ORDER, "Prefer"),
+        takes=OrderRequest,
+        gives={200: OrderQuote, 409: OrderQuote},
+        refuses=_QUOTE_ERRORS,
+        events=_LEASE,
+    ),
+    Route(
+        "PUT",
+        "/order-quotes/{uuid}",
+        quotes.put,
+        Scope.LEASE,
+        parameters=(*_OF_AN_ORDER, "Prefer"),
+        takes=OrderRequest,
+        gives={200: OrderQuote, 409: OrderQuote},
+        refuses=_QUOTE_ERRORS,
+        events=_LEASE,
+    ),
+    Route(
+        "DELETE",
+        "/order-quotes/{uuid}",
+        quotes.delete,
+        Scope.LEASE,
+        parameters=_OF_AN_ORDER,
+        gives={204: None},
+        refuses=(TemporarilyUnableToDeleteOrderError,),
+        events=Events("lease.released", "request.refused"),
+    ),
+    Route(
+        "GET",
+        "/order-quotes/{uuid}",
+        quotes.get,
+        Scope.READ,
+        parameters=_OF_AN_ORDER,
+        gives={200: OrderQuote},
+        refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
+    ),
+    Route(
+        "PUT",
+        "/order-quotes/{uuid}/payment-window",
+        quotes.put_payment_window,
+        Scope.LEASE,
+        parameters=_OF_AN_ORDER,
+        takes=PaymentWindowRequest,
+        gives={200: Lease},
+        refuses=(UnknownOrderError, TemporarilyUnableToUpdateOrderError),
+        events=Events("lease.payment_window", "request.refused"),
+    ),
+    Route(
+        "PUT",
+        "/order-proposals/{uuid}",
+        proposals.put,
+        Scope.LEASE,
+        parameters=_OF_AN_ORDER,
+        takes=OrderRequest,
+        gives={201: OrderProposal},
+        refuses=(*_BOOKING_ERRORS, TooManyRequestsError),
+        events=Events("proposal.made", "proposal.refused"),
+    ),
+    Route(
+        "PATCH",
+        "/order-proposals/{uuid}",
+        proposals.patch,
+        Scope.LEASE,
+        parameters=_OF_AN_ORDER,
+        takes=ProposalPatch,
+        gives={204: None},
+        refuses=_PATCH_ERRORS,
+        events=Events("proposal.decided", "request.refused"),
+    ),
+    Route(
+        "GET",
+        "/order-proposals/{uuid}",
+        proposals.get,
+        Scope.READ,
+        parameters=_OF_AN_ORDER,
+        gives={200: OrderProposal},
+        refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
+    ),
+    Route(
+        "PUT",
+        "/orders/{uuid}",
+        orders.put,
+        Scope.LEASE,
+        parameters=_OF_AN_ORDER,
+        takes=OrderRequest,
+        gives={201: Order},
+        refuses=(*_BOOKING_ERRORS, OrderCreationFailedError),
+        events=Events("order.booked", "order.refused"),
+    ),
+    Route(
+        "PATCH",
+        "/orders/{uuid}",
+        orders.patch,
+        Scope.LEASE,
+        parameters=_OF_AN_ORDER,
+        takes=OrderPatch,
+        gives={204: None},
+        refuses=(*_PATCH_ERRORS, OrderItemNotWithinOrderError),
+        events=Events("order.cancelled", "request.refused"),
+    ),
+    Route(
+        "DELETE",
+        "/orders/{uuid}",
+        orders.delete,
+        Scope.LEASE,
+        parameters=_OF_AN_ORDER,
+        gives={204: None},
+        refuses=(UnknownOrderError, TemporarilyUnableToDeleteOrderError),
+        events=Events("order.deleted", "request.refused"),
+    ),
+    Route(
+        "GET",
+        "/orders/{uuid}",
+        orders.get,
+        Scope.READ,
+        parameters=_OF_AN_ORDER,
+        gives={200: Order},
+        refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
+    ),
+    Route(
+        "PUT",
+        "/opportunities",
+        opportunities.put,
+        Scope.ADMIN,
+        parameters=("seller",),
+        takes=list[OpportunityRegistration],
+        gives={200: Registration},
+        events=Events("opportunities.registered", "request.refused"),
+    ),
+    Route(
+        "GET",
+        "/opportunities",
+        opportunities.get,
+        Scope.READ,
+        parameters=_OF_OPPORTUNITIES,
+        gives={200: list[Opportunity]},
+    ),
+    Route(
+        "DELETE",
+        "/opportunities",
+        opportunities.delete,
+        Scope.ADMIN,
+        parameters=_OF_OPPORTUNITIES,
+        gives={204: None},
+        events=Events("opportunities.withdrawn", "request.refused"),
+    ),
+    Route(
+        "PUT",
+        "/sellers",
+        sellers.put,
+        Scope.ADMIN,
+        parameters=("seller",),
+        takes=SellerPolicy,
+        gives={200: SellerPolicy},
+        events=Events("seller.policy_set", "request.refused"),
+    ),
+    Route(
+        "GET",
+        "/sellers",
+        sellers.get,
+        Scope.READ,
+        parameters=("seller",),
+        gives={200: SellerPolicy},
+    ),
+    Route(
+        "GET",
+        "/capacity-feed",
+        feed.get,
+        Scope.READ,
+        parameters=_OF_THE_FEED,
+        gives={200: CapacityPage},
+    ),
+    Route(
+        "GET",
+        "/capacity-events",
+        events.get,
+        Scope.READ,
+        parameters=("seller", "some-id", "Last-Event-ID", *_OF_THE_FEED),
+        gives={200: Change},
+    ),
+    *OPERATIONS,
+    Route("GET", "/openapi.json", operations.openapi, gives={200: dict[str, Any]}),
+    Route("GET", "/docs", operations.docs),
+    Route("GET", "/docs/{asset}", operations.docs_asset),
+    Route("GET", "/dashboard", dashboard.page),
+    Route("GET", "/dashboard/{asset}", dashboard.asset),
+    Route("GET", "/dashboard/data/sellers", dashboard.sellers, Scope.READ),
+    Route("GET", "/dashboard/data/opportunities", dashboard.lines, Scope.READ),
+    Route("GET", "/dashboard/data/opportunity", dashboard.opportunity, Scope.READ),
+    Route("GET", "/dashboard/data/pulse", dashboard.pulse, Scope.READ),
+)
+
+ROUTE_OF: Final[Mapping[object, Route]] = {route.handler: route for route in ROUTES}

@@ -1,0 +1,32 @@
+"""The policies of Sellers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET
+
+from service.http.keys import LEDGER
+from service.http.request import DEFAULT, read_body, seller_of
+from service.http.response import answer
+from service.model import SellerPolicy
+
+_POLICY: Final = msgspec.json.Decoder(SellerPolicy)
+
+
+async def put(request: web.Request) -> web.Response:
+    """Replace a Seller's policy, from the next call on.
+
+    A step that is null does not lease; what the policy leaves out comes from the settings. Leases
+    that exist stay as they are.
+    """
+    policy = await read_body(request, _POLICY)
+    seller = seller_of(request, None if policy.id is UNSET else policy.id) or DEFAULT
+    return answer(await request.app[LEDGER].set_policy(seller, policy))
+
+
+async def get(request: web.Request) -> web.Response:
+    """Look at a Seller's policy."""
+    return answer(await request.app[LEDGER].look_at_policy(seller_of(request) or DEFAULT))

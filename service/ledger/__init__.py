@@ -1,0 +1,8 @@
+"""The rules of the contract; knows neither HTTP nor Redis."""
+
+from service.ledger.answers import error_body
+from service.ledger.ledger import Booked, Ledger, Proposed, Quoted, Step
+from service.ledger.registration import Entry
+from service.store import OrderKey
+
+__all__ = ["Booked", "Entry", "Ledger", "OrderKey", "Proposed", "Quoted", "Step", "error_body"]

@@ -1,0 +1,133 @@
+"""Registering Opportunities: a stream of entries, judged one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from service.errors import OpenBookingError, UnknownOpportunityError
+from service.ledger.answers import error_body
+from service.model import (
+    EntryError,
+    OfferRegistration,
+    OpportunityRegistration,
+    Registration,
+    identity,
+)
+from service.store import BusyPoolError, Catalogue, OtherKindError, UnknownPoolError
+
+Entry = tuple[int, OpportunityRegistration | OpenBookingError]
+"""The index of an entry, and the entry or why it is refused."""
+
+POOL: Final = "CapacityPool"
+DEFAULT_SELLER: Final = "default"
+_AT_ONCE: Final = 256
+_ERRORS_IN_FULL: Final = 100
+_OUTCOMES: Final = {1: "registered", 2: "updated", 3: "unchanged"}
+
+
+async def register_entries(
+    catalogue: Catalogue, entries: AsyncIterator[Entry], seller: str | None
+) -> Registration:
+    """Register a stream of Opportunities, a bounded number at once.
+
+    Args:
+        catalogue: Where they are kept.
+        entries: As they are decoded.
+        seller: The Seller of entries that name none.
+
+    Returns:
+        The counts, and the first 100 errors in full.
+
+    """
+    result = Registration()
+    portion: list[Entry] = []
+    async for entry in entries:
+        portion.append(entry)
+        if len(portion) == _AT_ONCE:
+            await _register_portion(catalogue, portion, seller, result)
+            portion.clear()
+    await _register_portion(catalogue, portion, seller, result)
+    return result
+
+
+async def _register_portion(
+    catalogue: Catalogue, portion: list[Entry], seller: str | None, result: Registration
+) -> None:
+    outcomes = await asyncio.gather(*(_register(catalogue, entry, seller) for _, entry in portion))
+    for (index, _), outcome in zip(portion, outcomes, strict=True):
+        if isinstance(outcome, OpenBookingError):
+            result.failed += 1
+            if len(result.errors) < _ERRORS_IN_FULL:
+                result.errors.append(EntryError(index=index, error=error_body(outcome)))
+        else:
+            name = _OUTCOMES[outcome]
+            setattr(result, name, getattr(result, name) + 1)
+
+
+async def _register(
+    catalogue: Catalogue, entry: OpportunityRegistration | OpenBookingError, seller: str | None
+) -> int | OpenBookingError:
+    """Return what became of an entry, or why it is refused."""
+    if isinstance(entry, OpenBookingError):
+        return entry
+    try:
+        return await _registered(catalogue, entry, seller)
+    except OpenBookingError as error:
+        return error
+    except UnknownPoolError as error:
+        return UnknownOpportunityError(
+            f"$.capacityPools: {error} is no registered CapacityPool of this Seller; register it"
+            " first."
+        )
+    except OtherKindError:
+        return OpenBookingError(
+            f"$.@type: {entry.id} is both a CapacityPool and an Opportunity; use two ids."
+        )
+    except BusyPoolError as error:
+        return OpenBookingError(
+            f"$.capacityPools: too many Opportunities draw on {error}; withdraw those that are"
+            " over."
+        )
+
+
+async def _registered(
+    catalogue: Catalogue, entry: OpportunityRegistration, seller: str | None
+) -> int:
+    """Register one Opportunity or pool, after what can be judged without the store."""
+    named = identity(entry.seller) if entry.seller else None
+    if named and seller and named != seller:
+        raise OpenBookingError(f"$.seller: {named} is not the Seller of this request, {seller}.")
+    maximum, remaining = spaces(entry)
+    capacity = remaining if maximum is None else maximum
+    if capacity is None:
+        raise OpenBookingError("$.maximumAttendeeCapacity: the capacity is missing.")
+    pools = {pool.id: pool.spaces for pool in entry.capacity_pools}
+    if len(pools) < len(entry.capacity_pools) or (pools and entry.type == POOL):
+        raise OpenBookingError("$.capacityPools: name each pool once, and none for a pool.")
+    return await catalogue.register(
+        named or seller or DEFAULT_SELLER,
+        entry.id,
+        kind=entry.type,
+        capacity=capacity,
+        booked=0 if remaining is None else max(0, capacity - remaining),
+        modified=entry.modified,
+        offers={offer.id: price_text(offer) for offer in entry.offers},
+        pools=pools,
+    )
+
+
+def price_text(offer: OfferRegistration) -> str:
+    """Return an offer's price as the ledger keeps it: exact, with its currency."""
+    if offer.price is None:
+        return ""
+    return f"{offer.price:f} {offer.price_currency or ''}".rstrip()
+
+
+def spaces(entry: OpportunityRegistration) -> tuple[int | None, int | None]:
+    """Return the maximum and the remaining spaces, by whichever names they were given."""
+    attendees = (entry.maximum_attendee_capacity, entry.remaining_attendee_capacity)
+    uses = (entry.maximum_uses, entry.remaining_uses)
+    first, second = (uses, attendees) if entry.type == "Slot" else (attendees, uses)
+    return second if first == (None, None) else first

@@ -1,0 +1,322 @@
+"""The settings: one frozen struct, read from environment variables that begin with `LEASE_`.
+
+The struct is the only place that says what a setting is, in which unit, and what it is by default;
+`lease-service serve --help` and the error messages are made from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from service.setting_types import (
+    Address,
+    ByteCount,
+    Durability,
+    LogFormat,
+    RedisUrl,
+    WebhookSecret,
+    WebhookUrl,
+)
+
+PREFIX: Final = "LEASE_"
+
+# What no error message may quote.
+_SECRET: Final = {"redis_url", "webhook_secret", "webhook_url"}
+
+# Kubernetes puts LEASE_PORT=tcp://… and the like into every Pod beside a Service named «lease».
+_KUBERNETES_LINK: Final = re.compile(
+    r"LEASE_(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT(_\w+)?=\w+://.*"
+    r"|PORT_\d+_(TCP|UDP|SCTP)_\w+=.*)"
+)
+
+_Seconds = Annotated[int, Meta(ge=0, le=31_536_000)]
+
+
+class SettingsError(Exception):
+    """The environment does not make usable settings; each line of the message is one problem."""
+
+
+class Setting(NamedTuple):
+    """One setting, for a person to read."""
+
+    variable: str
+    description: str
+    default: str
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the operator decides; the defaults run on a bare machine (contract, «Settings»)."""
+
+    listen: Annotated[
+        tuple[Address, ...],
+        Meta(
+            description="Address of the API: IP:PORT or unix:/PATH; several, by comma.",
+            examples=["127.0.0.1:8080"],
+        ),
+    ] = (Address("127.0.0.1:8080"),)
+    admin_listen: Annotated[
+        tuple[Address, ...],
+        Meta(
+            description="Address of /livez, /readyz and /metrics alone, for probes that come from"
+            " outside the Pod.",
+            examples=["0.0.0.0:9090"],
+        ),
+    ] = ()
+    redis_url: Annotated[
+        RedisUrl | None,
+        Meta(
+            description="Redis 7+ or Valkey 8+: redis://, rediss:// (TLS) or unix://, with user"
+            " and password; unset: an embedded Valkey.",
+            examples=["redis://user:password@redis.example:6379/0"],
+        ),
+    ] = None
+    data_dir: Annotated[
+        str,
+        Meta(
+            description="Folder of the embedded Valkey's data; :memory: keeps none.",
+            examples=["/var/lib/lease"],
+        ),
+    ] = ".lease-data"
+    anonymous_seconds: Annotated[
+        _Seconds,
+        Meta(
+            description="Seconds that a lease from C1 lasts; 0: C1 does not lease.",
+            examples=["300"],
+        ),
+    ] = 300
+    named_seconds: Annotated[
+        _Seconds,
+        Meta(
+            description="Seconds that a lease from C2 lasts; 0: C2 does not lease.",
+            examples=["900"],
+        ),
+    ] = 900
+    proposal_seconds: Annotated[
+        _Seconds,
+        Meta(
+            description="Seconds that a proposal's lease lasts; 0: P does not lease.",
+            examples=["604800"],
+        ),
+    ] = 604_800
+    maximum_hold_seconds: Annotated[
+        _Seconds,
+        Meta(
+            description="Seconds after the first lease beyond which C1 and C2 do not extend it.",
+            examples=["7200"],
+        ),
+    ] = 7200
+    rejection_grace_seconds: Annotated[
+        _Seconds,
+        Meta(
+            description="Seconds that a rejected proposal keeps its spaces.",
+            examples=["0"],
+        ),
+    ] = 0
+    durability: Annotated[
+        Durability,
+        Meta(
+            description="What confirms a booking: memory, disk (fsync) or replicas=N.",
+            examples=["memory"],
+        ),
+    ] = Durability("memory")
+    tokens_file: Annotated[
+        str | None,
+        Meta(
+            description="File of the API tokens' digests; needed where the API listens beyond this"
+            " machine.",
+            examples=["/etc/lease/tokens"],
+        ),
+    ] = None
+    open_access: Annotated[
+        bool,
+        Meta(
+            description="Serve the API beyond this machine without tokens: true or false.",
+            examples=["true"],
+        ),
+    ] = False
+    workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=256,
+            description="Processes that share the port; one per core at most.",
+            examples=["2"],
+        ),
+    ] = 1
+    ready_needs_redis: Annotated[
+        bool,
+        Meta(
+            description="Whether /readyz fails while Redis is away: true or false; a sidecar's"
+            " readiness is its whole Pod's.",
+            examples=["false"],
+        ),
+    ] = False
+    drain_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds between failing /readyz and refusing connections at SIGTERM.",
+            examples=["5"],
+        ),
+    ] = 0
+    partitions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=16_384,
+            description="Number of partitions of the keys; fixed once there is data.",
+            examples=["64"],
+        ),
+    ] = 64
+    key_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+            description="What every key in Redis begins with: letters, digits, «_», «.», «-».",
+            examples=["lease"],
+        ),
+    ] = "lease"
+    body_limit: Annotated[
+        ByteCount,
+        Meta(
+            description="Largest body of a request, in bytes, KiB or MiB; not for"
+            " PUT /opportunities.",
+            examples=["1MiB"],
+        ),
+    ] = ByteCount(1_048_576)
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="debug, info, warning or error.", examples=["info"]),
+    ] = "info"
+    log_format: Annotated[
+        LogFormat,
+        Meta(
+            description="json, console, or auto: console where standard output is a terminal.",
+            examples=["json"],
+        ),
+    ] = "auto"
+    webhook_url: Annotated[
+        WebhookUrl | None,
+        Meta(
+            description="Where changes of what is free are sent, as Standard Webhooks; needs"
+            " LEASE_WEBHOOK_SECRET.",
+            examples=["https://booking.example/webhooks/capacity"],
+        ),
+    ] = None
+    webhook_secret: Annotated[
+        tuple[WebhookSecret, ...],
+        Meta(
+            description="Key that webhooks are signed with: whsec_ and base64; several, by comma,"
+            " while it is changed.",
+            examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        ),
+    ] = ()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings from environment variables; an empty one counts as unset.
+
+        Args:
+            environ: The environment; only names that begin with `LEASE_` are looked at.
+
+        Returns:
+            The settings, each within its bounds and agreeing with the others.
+
+        Raises:
+            SettingsError: With every problem at once, each on a line of its own.
+
+        """
+        fields = {f"{PREFIX}{field.name.upper()}": field for field in structs.fields(cls)}
+        given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+        problems: list[str] = []
+        values: dict[str, Any] = {}
+        for variable, text in sorted(given.items()):
+            if variable not in fields:
+                if not _KUBERNETES_LINK.fullmatch(f"{variable}={text}"):
+                    problems.append(_unknown(variable, fields))
+            elif text.strip():
+                try:
+                    values[fields[variable].name] = _convert(text.strip(), fields[variable])
+                except msgspec.ValidationError as error:
+                    problems.append(_invalid(variable, text, fields[variable], error))
+        settings = cls(**values)
+        problems.extend(settings._disagreements())
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return settings
+
+    def _disagreements(self) -> Iterator[str]:
+        exposed = [address for address in self.listen if not address.is_local]
+        if exposed and self.tokens_file is None and not self.open_access:
+            yield (
+                f"LEASE_LISTEN={exposed[0]} is open to other machines: set LEASE_TOKENS_FILE, or"
+                " LEASE_OPEN_ACCESS=true if nobody unknown can reach it"
+            )
+        if self.webhook_url is not None and not self.webhook_secret:
+            yield (
+                "LEASE_WEBHOOK_URL needs LEASE_WEBHOOK_SECRET: set it to whsec_ and the output of"
+                " «openssl rand -base64 32», and let the receiver know it"
+            )
+        if self.durability != "memory":
+            yield (
+                f"LEASE_DURABILITY={self.durability} is not available in this version: set"
+                " LEASE_DURABILITY=memory"
+            )
+
+
+def describe() -> Iterator[Setting]:
+    """Describe every setting, in the order of the struct.
+
+    Yields:
+        The variable's name, what it means with its unit, and its default.
+
+    """
+    for field in structs.fields(Settings):
+        yield Setting(
+            f"{PREFIX}{field.name.upper()}",
+            _meta(field).description or "",
+            _default_text(field.default),
+        )
+
+
+def _default_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _meta(field: structs.FieldInfo) -> Meta:
+    return next(part for part in reversed(get_args(field.type)) if isinstance(part, Meta))
+
+
+def _convert(text: str, field: structs.FieldInfo) -> object:
+    listed = isinstance(field.default, tuple)
+    value = [part.strip() for part in text.split(",")] if listed else text
+    return msgspec.convert(value, field.type, strict=False, dec_hook=lambda kind, part: kind(part))
+
+
+def _invalid(
+    variable: str, text: str, field: structs.FieldInfo, error: msgspec.ValidationError
+) -> str:
+    problem = str(error).partition(" - at ")[0].removesuffix(", got `str`").rstrip(".")
+    if "regex" in problem or "enum" in problem:
+        problem = "not of the right form"
+    problem = problem.replace("`int`", "a whole number").replace("`bool`", "true or false")
+    shown = variable if field.name in _SECRET else f"{variable}={text}"
+    meta = _meta(field)
+    right = f"{variable}={(meta.examples or [''])[0]}"
+    return f"{shown}: {problem[0].lower()}{problem[1:]}; for example {right} ({meta.description})"
+
+
+def _unknown(variable: str, known: Mapping[str, object]) -> str:
+    nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0)[0]
+    return f"{variable} is not a setting: did you mean {nearest}?"

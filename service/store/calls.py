@@ -1,0 +1,71 @@
+"""How every verb is called: with the keys that it needs, which sometimes only it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from service.store.batcher import Batcher, Part
+from service.store.errors import NothingSentError
+from service.store.keys import Keys, PartitionKeys
+from service.store.replies import Item
+from service.store.scripts import load_scripts
+
+Basket = Mapping[str, Sequence[Item]]
+"""OrderItems in order of position, by the `@id` of their Opportunity."""
+
+# A script names the Opportunities whose keys it lacks. Each further try means that another call
+# changed the same Order, or the pools of the same Opportunity, in between.
+_TRIES: Final = 6
+
+_MORE_KEYS: Final = 0
+
+
+class Calls:
+    """Runs verbs on one Redis."""
+
+    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
+        """Run them through `batcher`, on keys that begin with `key_prefix`."""
+        self.keys = Keys(key_prefix, partitions)
+        self.batcher = batcher
+        self._scripts = load_scripts()
+
+    async def run(
+        self,
+        verb: str,
+        partition: PartitionKeys,
+        keys: Sequence[str],
+        arguments: Sequence[Part],
+        groups: Mapping[str, Sequence[Item]],
+    ) -> list[Any]:
+        """Run a verb, again with more keys where it asks for them.
+
+        Args:
+            verb: Its name.
+            partition: Where the Opportunities are.
+            keys: Its KEYS, without the pairs of the groups.
+            arguments: Its ARGV, without the groups.
+            groups: The OrderItems of each Opportunity, by its name in the keys.
+
+        Raises:
+            NothingSentError: Redis is away, or too many calls are in each other's way.
+            OutcomeUnknownError: The answer was lost.
+
+        """
+        all_keys: list[str] = [*keys]
+        all_arguments: list[Part] = [*arguments]
+        for ref, items in groups.items():
+            all_keys += (partition.opportunity(ref), partition.holds(ref))
+            all_arguments += (ref, len(items))
+            for item in items:
+                all_arguments += item
+        for _ in range(_TRIES):
+            reply: list[Any] = await self.batcher.call(
+                self._scripts[verb], all_keys, all_arguments
+            )
+            if reply[0] != _MORE_KEYS:
+                return reply
+            for ref in (raw.decode() for raw in reply[1:]):
+                all_keys += (partition.opportunity(ref), partition.holds(ref))
+                all_arguments += (ref, 0)
+        raise NothingSentError("too many calls change the same Order at once")

@@ -1,0 +1,202 @@
+"""The capacity feed: Opportunities in the order in which what is free of them last changed."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from service.store.batcher import Batcher
+from service.store.keys import Keys, PartitionKeys
+
+_FIRST_CHUNK: Final = 16
+"""Entries that are read ahead of each partition: twice its share of a page of 500, of 64."""
+
+_SPACES: Final = ("capacity", "booked", "leased")
+
+
+class Cursor(NamedTuple):
+    """A place in the feed: right behind the entry with this `modified` and id."""
+
+    modified: int = 0
+    """Microseconds since 1970, by Redis's clock."""
+    id: str = ""
+
+
+START: Final = Cursor()
+
+
+class FeedEntry(NamedTuple):
+    """One Opportunity as it stands, and where it is in the feed."""
+
+    cursor: Cursor
+    """The place right behind this entry; its id is unique over all Sellers."""
+    seller: str
+    opportunity: str
+    type: str
+    capacity: int | None
+    """Spaces; None: it was withdrawn."""
+    free: int
+    """Spaces that are neither booked nor leased, here and in the pools that it draws on."""
+
+
+class _Place(NamedTuple):
+    """Where an entry is, and the keys of its partition."""
+
+    cursor: Cursor
+    keys: PartitionKeys
+
+
+class _Hash(NamedTuple):
+    """What the feed needs of an Opportunity's hash; `lua/` describes it."""
+
+    id: bytes
+    type: bytes
+    seller: bytes
+    pools: bytes | None
+    capacity: bytes | None
+    booked: bytes
+    leased: bytes
+
+    def draws_on(self) -> list[tuple[str, int]]:
+        """Return the name of each of its pools, and how many of the pool's spaces one takes."""
+        pairs = (pool.rpartition(":") for pool in (self.pools or b"").decode().split())
+        return [(ref, int(spaces)) for ref, _, spaces in pairs]
+
+
+class _Partition:
+    """One partition's feed behind a place, and what was read ahead of it."""
+
+    def __init__(self, batcher: Batcher, keys: PartitionKeys, after: Cursor, end: Cursor) -> None:
+        self.keys = keys
+        self.ahead: deque[Cursor] = deque()
+        self._batcher = batcher
+        self._after = after
+        self._end = end
+
+    async def read_ahead(self, count: int) -> None:
+        """Read so many more; if nothing is ahead afterwards, nothing is left."""
+        pairs = await self._batcher.command(
+            "ZRANGE",
+            self.keys.feed,
+            self._after.modified,
+            f"({self._end.modified}",
+            "BYSCORE",
+            "LIMIT",
+            0,
+            count + 1,  # the first may be the entry that the place is right behind
+            "WITHSCORES",
+        )
+        for ref, modified in zip(pairs[::2], pairs[1::2], strict=True):
+            cursor = Cursor(int(modified), ref.decode())
+            if cursor > self._after:
+                self.ahead.append(cursor)
+                self._after = cursor
+
+
+class Feed:
+    """Reads the feeds of all partitions as one, by `modified`, then id (contract, rule 22).
+
+    A page costs a few round trips and the memory for one page, however long the feed is.
+    """
+
+    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
+        """Read what is kept behind `batcher`, under keys that begin with `key_prefix`."""
+        self._batcher = batcher
+        self._keys = Keys(key_prefix, partitions)
+        self._partitions = self._keys.partitions()
+
+    def id(self, seller: str, opportunity: str) -> str:
+        """Return the id that a Seller's Opportunity has in the feed."""
+        return self._keys.ref(seller, opportunity)
+
+    async def end(self) -> Cursor:
+        """Return the place in front of everything that happens from now on.
+
+        Raises:
+            StoreError: Redis does not answer.
+
+        """
+        seconds, microseconds = await self._batcher.command("TIME")
+        return Cursor(int(seconds) * 1_000_000 + int(microseconds))
+
+    async def read(self, after: Cursor, limit: int) -> list[FeedEntry]:
+        """Return the first entries behind a place; none: that is all for now.
+
+        Args:
+            after: The place: `START`, or the cursor of the last entry that was read.
+            limit: How many entries at most.
+
+        Raises:
+            StoreError: Redis does not answer.
+
+        """
+        # What changes while the partitions are read, one after the other, comes behind this
+        # instant: nothing can slip in between two entries that were read.
+        end = await self.end()
+        sources = [_Partition(self._batcher, keys, after, end) for keys in self._partitions]
+        await asyncio.gather(*(source.read_ahead(_FIRST_CHUNK) for source in sources))
+        return await self._entries(await _merge(sources, limit))
+
+    async def _entries(self, places: Sequence[_Place]) -> list[FeedEntry]:
+        """Return the Opportunities at these places, as they stand."""
+        hashes = await asyncio.gather(
+            *(self._hget(keys.opportunity(cursor.id), _Hash._fields) for cursor, keys in places)
+        )
+        found = [(place, _Hash(*values)) for place, values in zip(places, hashes, strict=True)]
+        wanted: dict[str, Sequence[str]] = {}
+        for (_, keys), opportunity in found:
+            wanted[keys.seller(opportunity.seller.decode())] = ("id",)
+            wanted |= {keys.opportunity(pool): _SPACES for pool, _ in opportunity.draws_on()}
+        answers = await asyncio.gather(*(self._hget(key, wanted[key]) for key in wanted))
+        known = dict(zip(wanted, answers, strict=True))
+        return [_entry(place, opportunity, known) for place, opportunity in found]
+
+    def _hget(self, key: str, fields: Iterable[str]) -> asyncio.Future[list[Any]]:
+        return self._batcher.command("HMGET", key, *fields)
+
+
+async def _merge(sources: Sequence[_Partition], limit: int) -> list[_Place]:
+    """Return the first places of all partitions in order, reading on where one runs out."""
+    heads = [
+        (source.ahead.popleft(), number) for number, source in enumerate(sources) if source.ahead
+    ]
+    heapq.heapify(heads)
+    merged: list[_Place] = []
+    while heads and len(merged) < limit:
+        cursor, number = heads[0]
+        source = sources[number]
+        merged.append(_Place(cursor, source.keys))
+        if not source.ahead:
+            await source.read_ahead(limit - len(merged))
+        if source.ahead:
+            heapq.heapreplace(heads, (source.ahead.popleft(), number))
+        else:
+            heapq.heappop(heads)
+    return merged
+
+
+def _entry(
+    place: _Place, opportunity: _Hash, known: Mapping[str, Sequence[bytes | None]]
+) -> FeedEntry:
+    keys = place.keys
+    free = [_free(opportunity.capacity, opportunity.booked, opportunity.leased)]
+    free += [
+        _free(*known[keys.opportunity(pool)]) // spaces for pool, spaces in opportunity.draws_on()
+    ]
+    seller = known[keys.seller(opportunity.seller.decode())][0] or b""
+    return FeedEntry(
+        place.cursor,
+        seller.decode(),
+        opportunity.id.decode(),
+        opportunity.type.decode(),
+        None if opportunity.capacity is None else int(opportunity.capacity),
+        min(free),
+    )
+
+
+def _free(capacity: bytes | None, booked: bytes | None, leased: bytes | None) -> int:
+    """Return how many spaces nobody has (contract, rule 1, last sentence)."""
+    return max(0, int(capacity or 0) - int(booked or 0) - int(leased or 0))

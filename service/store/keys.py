@@ -1,0 +1,103 @@
+"""The names of the Redis keys, and the identities behind them."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, NamedTuple
+from zlib import crc32
+
+
+class OrderKey(NamedTuple):
+    """What names an Order: one namespace per Seller and Booking Partner (contract, «Words»)."""
+
+    seller: str
+    partner: str
+    uuid: str
+
+    @property
+    def owner(self) -> str:
+        """Return how hold indices name the Order, within its Seller."""
+        return f"{self.partner}|{self.uuid}"
+
+
+def digest(*parts: str) -> str:
+    """Return 16 characters that stand for ids of any length in a key.
+
+    96 bits of BLAKE2b: short keys are most of what a lease costs in memory
+    (`docs/decisions/0003-short-keys.md`).
+    """
+    text = "\n".join(parts).encode()
+    return urlsafe_b64encode(blake2b(text, digest_size=12).digest()).decode()
+
+
+class PartitionKeys(NamedTuple):
+    """The keys of one partition; its name is their cluster hash tag."""
+
+    name: str
+    due: str
+    feed: str
+
+    def opportunity(self, ref: str) -> str:
+        """Return the key of an Opportunity's hash."""
+        return f"{self.name}:opp:{ref}"
+
+    def holds(self, ref: str) -> str:
+        """Return the key of an Opportunity's hold index."""
+        return f"{self.name}:holds:{ref}"
+
+    def seller(self, ref: str) -> str:
+        """Return the key of a Seller's hash."""
+        return f"{self.name}:seller:{ref}"
+
+
+class SellerKeys(NamedTuple):
+    """The keys of one Seller: all in one partition."""
+
+    ref: str
+    partition: PartitionKeys
+
+    @property
+    def seller(self) -> str:
+        """Return the key of the Seller's hash."""
+        return self.partition.seller(self.ref)
+
+    def of(self, order: OrderKey, names: Iterable[str]) -> list[str]:
+        """Return keys that a script needs for an Order, by their names in its header."""
+        return [_KEYS[name](self, order) for name in names]
+
+
+_KEYS: Final[Mapping[str, Callable[[SellerKeys, OrderKey], str]]] = {
+    "lease": lambda seller, order: f"{seller.partition.name}:lease:{seller.ref}|{order.owner}",
+    "order": lambda seller, order: f"{seller.partition.name}:order:{seller.ref}|{order.owner}",
+    "window": lambda seller, order: f"{seller.partition.name}:window:{digest(*order)}",
+    "leases": lambda seller, order: f"{seller.partition.name}:leases:{seller.ref}|{order.partner}",
+    "seller": lambda seller, _: seller.seller,
+    "due": lambda seller, _: seller.partition.due,
+    "feed": lambda seller, _: seller.partition.feed,
+}
+
+
+class Keys:
+    """Finds the keys of Sellers and Opportunities."""
+
+    def __init__(self, prefix: str, partitions: int) -> None:
+        """Name keys under `prefix`, spread over so many partitions."""
+        self._prefix = prefix
+        self._partitions = partitions
+        self.seller = lru_cache(maxsize=4096)(self._seller)
+        self.ref = lru_cache(maxsize=65536)(digest)
+
+    def partitions(self) -> list[PartitionKeys]:
+        """Return the keys of every partition: what exists, without a scan."""
+        return [self._partition(number) for number in range(self._partitions)]
+
+    def _partition(self, number: int) -> PartitionKeys:
+        name = f"{self._prefix}:{{{number}}}"
+        return PartitionKeys(name, f"{name}:due", f"{name}:feed")
+
+    def _seller(self, seller: str) -> SellerKeys:
+        number = crc32(seller.encode()) % self._partitions
+        return SellerKeys(digest(seller), self._partition(number))

@@ -1,0 +1,339 @@
+"""What a person wants to see at a glance: many Opportunities, their holds, what lapses next.
+
+It only reads, in bounded portions: what exists is found by the feeds and the due lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from service.store.batcher import Batcher
+from service.store.keys import Keys, PartitionKeys
+
+# Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
+_UNSETTLED: Final = 1000
+
+
+class OpportunityRow(NamedTuple):
+    """The ledger of one Opportunity, in spaces; expired holds do not count (rule 12)."""
+
+    seller: str
+    id: str
+    type: str
+    capacity: int
+    booked: int
+    anonymous: int
+    named: int
+    proposed: int
+    free: int
+    """Of itself and of the pools that it draws on (rule 28)."""
+
+
+class HoldRow(NamedTuple):
+    """What one Order holds of one Opportunity."""
+
+    seller: str
+    opportunity: str
+    kind: str
+    """`a` of an anonymous lease, `n` of a named one, `p` of a proposal's."""
+    spaces: int
+    expires: int
+    """Seconds since 1970."""
+    partner: str
+    uuid: str
+
+
+class Window(NamedTuple):
+    """The Opportunities that changed last."""
+
+    now: float
+    """Redis's clock, in seconds since 1970."""
+    rows: list[OpportunityRow]
+    total: int
+    """How many there are in all; those that were withdrawn of late are counted in."""
+
+
+class Detail(NamedTuple):
+    """One Opportunity and who holds it."""
+
+    now: float
+    row: OpportunityRow | None
+    """None: it is not registered."""
+    holds: list[HoldRow]
+    """The first to expire come first."""
+    hold_count: int
+
+
+class Lapsing(NamedTuple):
+    """The live holds that expire next."""
+
+    now: float
+    holds: list[HoldRow]
+
+
+class _Place(NamedTuple):
+    """Where an Opportunity is kept."""
+
+    partition: PartitionKeys
+    ref: str
+
+
+class Overview:
+    """Reads many Opportunities at once; nothing that it does changes anything.
+
+    Every method raises `StoreError` when Redis does not answer.
+    """
+
+    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
+        """Read what the service keeps behind `batcher` under keys that begin with `key_prefix`."""
+        self._batcher = batcher
+        self._keys = Keys(key_prefix, partitions)
+        self._partitions = self._keys.partitions()
+
+    async def window(self, limit: int) -> Window:
+        """Return the Opportunities that changed last, evenly from all partitions.
+
+        Args:
+            limit: How many at most.
+
+        """
+        clock, *counts = await asyncio.gather(
+            self._clock(),
+            *(self._batcher.command("ZCARD", keys.feed) for keys in self._partitions),
+        )
+        shares = [
+            (keys, share)
+            for keys, share in zip(self._partitions, _shares(counts, limit), strict=True)
+            if share
+        ]
+        refs = await asyncio.gather(
+            *(
+                self._batcher.command("ZREVRANGE", keys.feed, 0, share - 1)
+                for keys, share in shares
+            )
+        )
+        places = [
+            _Place(keys, ref.decode())
+            for (keys, _), found in zip(shares, refs, strict=True)
+            for ref in found
+        ]
+        rows = [row for row in await self._rows(places, clock) if row]
+        total = sum(counts)
+        return Window(clock, rows, len(rows) if total <= limit else total)
+
+    async def opportunity(self, seller: str, id_: str, limit: int) -> Detail:
+        """Return one Opportunity with its live holds.
+
+        Args:
+            seller: The Seller's `@id`.
+            id_: The Opportunity's `@id`.
+            limit: How many holds at most.
+
+        """
+        place = self._place(seller, id_)
+        clock = await self._clock()
+        holds_key = place.partition.holds(place.ref)
+        [row], members, count = await asyncio.gather(
+            self._rows([place], clock),
+            self._live(place, clock, limit),
+            self._batcher.command("ZCOUNT", holds_key, f"({int(clock)}", "+inf"),
+        )
+        return Detail(clock, row, [_hold(seller, id_, *member) for member in members], count)
+
+    async def find(self, sellers: Iterable[str], id_: str) -> list[OpportunityRow]:
+        """Return the Opportunities of these Sellers that have this `@id`."""
+        places = [self._place(seller, id_) for seller in sellers]
+        rows = await self._rows(places, await self._clock())
+        return [row for row in rows if row]
+
+    async def lapsing(self, limit: int) -> Lapsing:
+        """Return live holds of the Opportunities on which one expires next, earliest first.
+
+        Args:
+            limit: How many at most.
+
+        """
+        clock, *due = await asyncio.gather(
+            self._clock(),
+            *(
+                self._batcher.command("ZRANGE", keys.due, 0, limit - 1, "WITHSCORES")
+                for keys in self._partitions
+            ),
+        )
+        candidates = (
+            (float(score), ref.decode(), keys)
+            for keys, flat in zip(self._partitions, due, strict=True)
+            for ref, score in _pairs(flat)
+        )
+        places = [_Place(keys, ref) for _, ref, keys in heapq.nsmallest(limit, candidates)]
+        rows = await self._rows(places, clock)
+        held = await asyncio.gather(*(self._live(place, clock, limit) for place in places))
+        holds = (
+            _hold(row.seller, row.id, *member)
+            for row, members in zip(rows, held, strict=True)
+            if row
+            for member in members
+        )
+        first = heapq.nsmallest(limit, holds, key=lambda hold: (hold.expires, hold.uuid))
+        return Lapsing(clock, first)
+
+    async def _clock(self) -> float:
+        seconds, microseconds = await self._batcher.command("TIME")
+        return int(seconds) + int(microseconds) / 1_000_000
+
+    def _place(self, seller: str, id_: str) -> _Place:
+        return _Place(self._keys.seller(seller).partition, self._keys.ref(seller, id_))
+
+    async def _live(self, place: _Place, clock: float, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return the members of a hold index that have not expired, and when they do."""
+        flat = await self._batcher.command(
+            "ZRANGEBYSCORE",
+            place.partition.holds(place.ref),
+            f"({int(clock)}",
+            "+inf",
+            "WITHSCORES",
+            "LIMIT",
+            0,
+            limit,
+        )
+        return _pairs(flat)
+
+    async def _rows(self, places: Sequence[_Place], clock: float) -> list[OpportunityRow | None]:
+        """Return the ledger of Opportunities, in their order; None where one is not registered."""
+        ledgers = await self._ledgers(places)
+        pools = {pool for ledger in ledgers.values() for pool, _ in ledger.draws_on()}
+        ledgers |= await self._ledgers(pools - ledgers.keys())
+        sellers = await self._sellers(ledgers.values())
+        expired = await self._expired(ledgers.values(), clock)
+        free = {place: ledger.free(expired[place]) for place, ledger in ledgers.items()}
+        return [
+            ledger.row(
+                sellers[ledger.seller],
+                expired[place],
+                min(
+                    [free[place]]
+                    + [free.get(pool, 0) // spaces for pool, spaces in ledger.draws_on()]
+                ),
+            )
+            if (ledger := ledgers.get(place))
+            else None
+            for place in places
+        ]
+
+    async def _ledgers(self, places: Iterable[_Place]) -> dict[_Place, _Ledger]:
+        """Return what Redis has of Opportunities; those that are not registered are left out."""
+        wanted = list(places)
+        found = await asyncio.gather(
+            *(
+                self._batcher.command("HMGET", keys.opportunity(ref), *_FIELDS)
+                for keys, ref in wanted
+            )
+        )
+        return {
+            place: _Ledger(place, *values)
+            for place, values in zip(wanted, found, strict=True)
+            if values[0] is not None
+        }
+
+    async def _sellers(self, ledgers: Iterable[_Ledger]) -> dict[bytes, str]:
+        """Return the `@id` of the Sellers of Opportunities, by what names them in keys."""
+        keys = {ledger.seller: ledger.place.partition for ledger in ledgers}
+        ids = await asyncio.gather(
+            *(
+                self._batcher.command("HGET", partition.seller(ref.decode()), "id")
+                for ref, partition in keys.items()
+            )
+        )
+        return {ref: id_.decode() for ref, id_ in zip(keys, ids, strict=True)}
+
+    async def _expired(
+        self, ledgers: Iterable[_Ledger], clock: float
+    ) -> defaultdict[_Place, Counter[str]]:
+        """Return the spaces, by kind, of holds that have expired and still count as leased."""
+        places = [ledger.place for ledger in ledgers if ledger.next and int(ledger.next) <= clock]
+        found = await asyncio.gather(
+            *(
+                self._batcher.command(
+                    "ZRANGEBYSCORE", keys.holds(ref), "-inf", int(clock), "LIMIT", 0, _UNSETTLED
+                )
+                for keys, ref in places
+            )
+        )
+        expired = defaultdict[_Place, Counter[str]](Counter)
+        for place, members in zip(places, found, strict=True):
+            for member in members:
+                spaces, kind, _, _ = _parse(member)
+                expired[place][kind] += spaces
+        return expired
+
+
+class _Ledger(NamedTuple):
+    """The fields of a registered Opportunity or pool as Redis has them."""
+
+    place: _Place
+    capacity: bytes
+    id: bytes
+    type: bytes
+    seller: bytes
+    booked: bytes
+    leased: bytes
+    named: bytes | None
+    proposed: bytes | None
+    next: bytes | None
+    pools: bytes | None
+
+    def draws_on(self) -> list[tuple[_Place, int]]:
+        """Return the pools, and how many of their spaces each of its own takes."""
+        pairs = (pair.split(":") for pair in (self.pools or b"").decode().split())
+        return [(_Place(self.place.partition, ref), int(spaces)) for ref, spaces in pairs]
+
+    def free(self, expired: Counter[str]) -> int:
+        """Return the spaces that are neither booked nor leased, without what has expired."""
+        leased = int(self.leased) - expired.total()
+        return max(0, int(self.capacity) - int(self.booked) - leased)
+
+    def row(self, seller: str, expired: Counter[str], free: int) -> OpportunityRow:
+        """Return it in spaces, without what has expired."""
+        named, proposed = int(self.named or 0), int(self.proposed or 0)
+        return OpportunityRow(
+            seller,
+            self.id.decode(),
+            self.type.decode(),
+            capacity=int(self.capacity),
+            booked=int(self.booked),
+            anonymous=int(self.leased) - named - proposed - expired["a"],
+            named=named - expired["n"],
+            proposed=proposed - expired["p"],
+            free=free,
+        )
+
+
+_FIELDS: Final = _Ledger._fields[1:]
+
+
+def _shares(counts: Sequence[int], limit: int) -> list[int]:
+    """Share out a limit: nobody gets more than it has, the others as much as each other."""
+    shares = [0] * len(counts)
+    for nth, index in enumerate(sorted(range(len(counts)), key=counts.__getitem__)):
+        shares[index] = min(counts[index], limit // (len(counts) - nth))
+        limit -= shares[index]
+    return shares
+
+
+def _hold(seller: str, opportunity: str, member: bytes, expires: bytes) -> HoldRow:
+    spaces, kind, partner, uuid = _parse(member)
+    return HoldRow(seller, opportunity, kind, spaces, int(expires), partner, uuid)
+
+
+def _parse(member: bytes) -> tuple[int, str, str, str]:
+    """Return the spaces, kind, Booking Partner and Order UUID of a hold."""
+    held, partner, uuid = member.decode().split("|")
+    return int(held[:-1]), held[-1], partner, uuid
+
+
+def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return list(zip(flat[::2], flat[1::2], strict=True))

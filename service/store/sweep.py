@@ -1,0 +1,81 @@
+"""The sweeper's steps: what is due, and one bounded bite of it (contract, rule 22)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from service.store.batcher import Batcher, Part
+from service.store.keys import Keys, PartitionKeys
+from service.store.scripts import ListKeys, load_scripts
+
+_LOOK: Final = 500
+"""Opportunities that are looked up at once."""
+
+_STEP: Final = 50
+"""Opportunities of one step of Redis's: it takes about a millisecond, for which all calls wait."""
+
+
+class DueList:
+    """What has to be done of itself, by when; every partition has its own list."""
+
+    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
+        """Find what is due of what is kept behind `batcher`, under keys of this prefix."""
+        self._batcher = batcher
+        self._partitions = Keys(key_prefix, partitions).partitions()
+        self._script = load_scripts()["sweep"]
+
+    async def now(self) -> float:
+        """Return Redis's clock in seconds since 1970.
+
+        Raises:
+            StoreError: Redis does not answer.
+
+        """
+        seconds, microseconds = await self._batcher.command("TIME")
+        return int(seconds) + int(microseconds) / 1_000_000
+
+    async def overdue(self) -> tuple[int, list[PartitionKeys]]:
+        """Return this second, and the partitions in which something is due: one round trip.
+
+        Raises:
+            StoreError: Redis does not answer.
+
+        """
+        earliest = [
+            self._batcher.command("ZRANGE", keys.due, 0, 0, "WITHSCORES")
+            for keys in self._partitions
+        ]
+        now, *replies = await asyncio.gather(self.now(), *earliest)
+        return int(now), [
+            keys
+            for keys, reply in zip(self._partitions, replies, strict=True)
+            if reply and float(reply[1]) <= now
+        ]
+
+    async def sweep(self, keys: PartitionKeys, now: int) -> bool:
+        """Do a bounded part of what is due in a partition; return whether there was anything.
+
+        Args:
+            keys: The partition.
+            now: A second that has come, by Redis's clock.
+
+        Raises:
+            StoreError: Redis does not answer; what was not done is still due.
+
+        """
+        refs = await self._batcher.command(
+            "ZRANGE", keys.due, "-inf", now, "BYSCORE", "LIMIT", 0, _LOOK
+        )
+        for first in range(0, len(refs), _STEP):
+            await self._step(keys, [ref.decode() for ref in refs[first : first + _STEP]])
+        return bool(refs)
+
+    async def _step(self, keys: PartitionKeys, refs: Sequence[str]) -> None:
+        names: list[str] = [*ListKeys(keys.due, keys.feed)]
+        groups: list[Part] = []
+        for ref in refs:
+            names += (keys.opportunity(ref), keys.holds(ref))
+            groups += (ref, 0)
+        await self._batcher.call(self._script, names, groups)

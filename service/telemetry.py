@@ -1,0 +1,83 @@
+"""What the service says about itself: log lines on standard output.
+
+Events are dotted words (`lease.granted`, `process.started`); values are short and technical.
+Nothing that a Broker sent about a person, no token and no password is ever passed to a logger.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from service.setting_types import LogFormat
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+def configure(settings: Settings) -> None:
+    """Set up structlog and the standard library's logging, once per process.
+
+    Args:
+        settings: Of which `log_level` and `log_format` are used.
+
+    """
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    rendering = _console() if is_for_people(settings.log_format) else _json()
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # One write for a line and its end: the lines of several processes must not mix.
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    _route_standard_library(level, [*shared, structlog.stdlib.add_logger_name], rendering)
+
+
+def is_for_people(log_format: LogFormat) -> bool:
+    """Return whether standard output is read by a person rather than by a program."""
+    return log_format == "console" or (log_format == "auto" and sys.stdout.isatty())
+
+
+def _console() -> list[Processor]:
+    # A plain traceback: the pretty ones print local variables, and with them what a Broker sent.
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _json() -> list[Processor]:
+    return [structlog.processors.format_exc_info, _render_json]
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+def _route_standard_library(
+    level: int, shared: list[Processor], rendering: list[Processor]
+) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    # Libraries speak up when something is wrong; their chatter is for their own developers.
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    # What a client sent that is no HTTP is no error of the service; our own failures are logged
+    # as `request.failed`.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

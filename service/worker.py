@@ -1,0 +1,245 @@
+"""One worker process: an event loop, the HTTP edge, the ledger, and one connection to Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Final, NamedTuple
+
+import structlog
+import uvloop
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from service.http import BROADCAST, READINESS, Tokens, create_admin_app, create_app
+from service.ledger import Ledger
+from service.ledger.feed import CapacityFeed
+from service.ledger.overview import Dashboard
+from service.listening import BACKLOG
+from service.settings import Settings
+from service.store import Store
+from service.store.batcher import Batcher
+from service.store.conflicts import Conflicts
+from service.store.connect import ConnectionFactory, UnusableServerError
+from service.store.errors import StoreError
+from service.store.feed import Feed
+from service.store.gate import Gate, examine
+from service.store.overview import Overview
+from service.store.sweep import DueList
+from service.store.turn import Turn
+from service.supervisor import UNUSABLE, Lifeline
+from service.sweeper import Sweeper
+from service.webhooks import sending
+
+IN_FLIGHT_SECONDS: Final = 10.0
+"""How long a request may go on after the worker stopped listening."""
+
+_CLOSE_SECONDS: Final = 1.0
+
+# A request line with a hundred long ids in its query still fits.
+_LINE_LIMIT: Final = 65_536
+_PAUSE_SECONDS: Final = 0.5
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Assignment(NamedTuple):
+    """What the parent gives a worker."""
+
+    settings: Settings
+    tokens: Tokens | None
+    connect: ConnectionFactory
+    is_checked: bool
+    api: Sequence[socket.socket]
+    admin: Sequence[socket.socket]
+    lifeline: Lifeline
+
+
+def run(assignment: Assignment) -> int:
+    """Serve until the lifeline says to finish, or breaks.
+
+    Args:
+        assignment: The settings, and what the parent opened.
+
+    Returns:
+        The process's exit code.
+
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(assignment))
+
+
+async def check(connect: ConnectionFactory, settings: Settings) -> None:
+    """Look once whether Redis can be used, and say so in the log.
+
+    Args:
+        connect: Makes connections to it.
+        settings: Of which the key prefix, the partitions and the durability matter.
+
+    Raises:
+        UnusableServerError: It can not, for a reason that the operator has to see to.
+        StoreError: It does not answer; it may later.
+
+    """
+    server = await examine(
+        connect,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        durability=settings.durability,
+    )
+    _log.info("redis.usable", server=server.name, version=server.version)
+
+
+async def _serve(assignment: Assignment) -> int:
+    settings = assignment.settings
+    gate = Gate(assignment.connect, is_open=assignment.is_checked)
+    batcher = Batcher(gate.connect)
+    store = Store(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    ledger = Ledger(store, settings)
+    feed = Feed(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    due = DueList(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    dashboard = _dashboard(batcher, settings)
+    api = create_app(ledger, settings, assignment.tokens, CapacityFeed(feed), dashboard)
+    admin = create_admin_app(ledger, settings)
+    async with contextlib.AsyncExitStack() as resources:
+        resources.push_async_callback(batcher.close)
+        await resources.enter_async_context(_in_background(Sweeper(due).run()))
+        await resources.enter_async_context(_webhooks(batcher, CapacityFeed(feed), settings))
+        await resources.enter_async_context(_in_background(dashboard.keep_counting()))
+        await resources.enter_async_context(_listening(admin, assignment.admin))
+        await resources.enter_async_context(_listening(api, assignment.api))
+        _log.info("worker.listening", pid=os.getpid())
+        checking = asyncio.create_task(_check_until_usable(gate, assignment))
+        ending = asyncio.create_task(_end_of_service(assignment.lifeline))
+        await asyncio.wait((ending, checking), return_when=asyncio.FIRST_COMPLETED)
+        if checking.done() and not await checking:
+            return UNUSABLE
+        await ending
+        checking.cancel()
+        for app in (api, admin):
+            app[READINESS].draining = True
+        # An orphan hurries: it has no Valkey any more, and its successor waits for the port.
+        if not assignment.lifeline.is_broken():
+            await asyncio.sleep(settings.drain_seconds)
+        # They would be in flight for ever.
+        api[BROADCAST].close()
+    return 0
+
+
+def _dashboard(batcher: Batcher, settings: Settings) -> Dashboard:
+    overview = Overview(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    return Dashboard(overview, Conflicts(batcher, key_prefix=settings.key_prefix))
+
+
+def _webhooks(
+    batcher: Batcher, feed: CapacityFeed, settings: Settings
+) -> contextlib.AbstractAsyncContextManager[None]:
+    if settings.webhook_url is None:
+        return contextlib.nullcontext()
+    turn = Turn(batcher, key_prefix=settings.key_prefix)
+    return sending(feed, turn, settings.webhook_url, settings.webhook_secret)
+
+
+class InFlight:
+    """The requests that are being answered.
+
+    aiohttp throws away what it receives once it shuts down, and with it the rest of a body that is
+    on its way: whoever stops a server waits here first.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+        self._is_finishing = False
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count a request in and out; at the end, ask the client to connect elsewhere."""
+        self._count += 1
+        self._none.clear()
+        try:
+            response = await handler(request)
+            if self._is_finishing:
+                response.force_close()
+            return response
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def finish(self, seconds: float) -> None:
+        """Return when none is left, or after so many seconds."""
+        self._is_finishing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none.wait()
+
+
+@contextlib.asynccontextmanager
+async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Let something run, which never ends by itself, until the end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    app: web.Application, sockets: Sequence[socket.socket]
+) -> AsyncIterator[None]:
+    """Serve an application; at the end stop listening, then finish what is in flight."""
+    in_flight = InFlight()
+    app.middlewares.insert(0, in_flight.middleware)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        max_line_size=_LINE_LIMIT,
+        shutdown_timeout=_CLOSE_SECONDS,
+    )
+    await runner.setup()
+    try:
+        sites = [web.SockSite(runner, bound, backlog=BACKLOG) for bound in sockets]
+        for site in sites:
+            await site.start()
+        yield
+        for site in sites:
+            await site.stop()
+        await in_flight.finish(IN_FLIGHT_SECONDS)
+    finally:
+        await runner.cleanup()
+
+
+async def _check_until_usable(gate: Gate, assignment: Assignment) -> bool:
+    """Open the gate as soon as Redis answers; return whether it can be used."""
+    while not gate.is_open:
+        try:
+            await check(assignment.connect, assignment.settings)
+        except UnusableServerError as error:
+            _log.error("redis.unusable", reason=str(error))
+            return False
+        except StoreError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            gate.is_open = True
+    return True
+
+
+async def _end_of_service(lifeline: Lifeline) -> None:
+    """Wait until the parent says so, or is gone."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_reader(lifeline.watched, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(lifeline.watched)

@@ -1,0 +1,142 @@
+"""How soon very many leases that end in the same second are in the feed, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+
+from service.ledger import Step
+from service.store.batcher import Batcher
+from service.store.connect import connection_factory
+from service.store.keys import Keys
+from tests.bench.callers import BODY
+from tests.bench.crowd import OFFER, PATIENCE_SECONDS, SELLER, Crowd, by_callers, key, uuid
+from tests.bench.report import Table, progress
+from tests.process.program import Program
+from tests.servers import RedisServer
+from tests.store.desk import order_request
+
+FILL_SECONDS = 50
+QUIET_SECONDS = 3.0
+CALLERS = 16
+GIVE_UP_SECONDS = 60.0
+METHOD = (
+    "One worker with its sweeper; leases of one Seller that all end in the same second; meanwhile"
+    f" {CALLERS} connections call C1 on another Opportunity over HTTP without a pause. Seconds"
+    " from that instant until the last Opportunity has moved in the feed; p99 of C1 in the"
+    f" {QUIET_SECONDS:.0f} seconds before it, and until then. One measurement each."
+)
+
+
+class Shape(NamedTuple):
+    """How the leases lie."""
+
+    opportunities: int
+    leases_each: int
+
+
+async def measure(name: str, binary: str, folder: Path, count: int) -> list[Table]:
+    """Measure on one kind of server.
+
+    Args:
+        name: How the table calls it.
+        binary: Its path.
+        folder: An empty one.
+        count: How many leases end at once.
+
+    """
+    rows = []
+    for shape in (Shape(1, count), Shape(count // 100, 100), Shape(count, 1)):
+        progress(f"{name}: {shape.opportunities:,} × {shape.leases_each:,} leases that lapse")
+        with (
+            RedisServer(binary, folder) as server,
+            Program(folder, LEASE_REDIS_URL=server.url) as program,
+        ):
+            rows.append(await _row(server, program.url, shape))
+    columns = (
+        "Opportunities × leases",
+        "all in the feed after s",
+        "p99 before ms",
+        "p99 during ms",
+    )
+    return [Table(f"Leases that lapse together, {name}", METHOD, columns, rows)]
+
+
+async def _row(server: RedisServer, url: str, shape: Shape) -> Sequence[str]:
+    batcher = Batcher(connection_factory(server.url), deadline_seconds=PATIENCE_SECONDS)
+    crowd = Crowd(batcher)
+    await crowd.register()
+    ids = [f"https://example.com/lapsing/{number}" for number in range(shape.opportunities)]
+    await by_callers(lambda number: _register(crowd, ids[number]), range(len(ids)), callers=256)
+    end = int(time.time()) + FILL_SECONDS
+    await _lease_until(end, batcher, ids, shape)
+    calls: list[tuple[float, float]] = []
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
+        await asyncio.sleep(end - QUIET_SECONDS - 1 - time.time())
+        callers = [asyncio.create_task(_call(session, calls, one)) for one in range(CALLERS)]
+        lapsed = await _all_in_feed(batcher, end, shape.opportunities)
+        for caller in callers:
+            caller.cancel()
+    await batcher.close()
+    before = [took for began, took in calls if end - QUIET_SECONDS <= began < end - took]
+    during = [took for began, took in calls if end - took <= began < lapsed]
+    return (
+        f"{shape.opportunities:,} × {shape.leases_each:,}",
+        f"{lapsed - end:.1f}",
+        f"{_p99(before):.1f}",
+        f"{_p99(during):.1f}",
+    )
+
+
+async def _register(crowd: Crowd, id_: str) -> None:
+    await crowd.desk.register(10**6, id_, seller=SELLER)
+
+
+async def _lease_until(end: int, batcher: Batcher, ids: Sequence[str], shape: Shape) -> None:
+    """Lease so that everything ends at one second."""
+    desks = [Crowd.desk_of(batcher, seconds) for seconds in range(1, FILL_SECONDS + 2)]
+
+    async def lease(number: int) -> None:
+        left = end - time.time()
+        assert left > QUIET_SECONDS + 2, "the leases took too long to make: raise FILL_SECONDS"
+        request = order_request([(ids[number % len(ids)], OFFER)])
+        await desks[int(left) - 1].ledger.quote(key(number), Step.ANONYMOUS, request)
+
+    await by_callers(lease, range(shape.opportunities * shape.leases_each), callers=512)
+
+
+async def _call(
+    session: aiohttp.ClientSession, calls: list[tuple[float, float]], caller: int
+) -> None:
+    """C1 without a pause, of a customer of its own; note when each began and how long it took."""
+    with contextlib.suppress(asyncio.CancelledError):
+        headers = {"Content-Type": "application/json"}
+        path = f"/order-quote-templates/{uuid(10**9 + caller)}"
+        while True:
+            began = time.time()
+            async with session.put(path, data=BODY, headers=headers) as response:
+                await response.read()
+                assert response.status == 200
+            calls.append((began, time.time() - began))
+
+
+async def _all_in_feed(batcher: Batcher, end: int, opportunities: int) -> float:
+    """Return when so many Opportunities have moved in the feed since they lapsed."""
+    feed = Keys("lease", 64).seller(SELLER).partition.feed
+    give_up = end + GIVE_UP_SECONDS
+    while time.time() < give_up:
+        if await batcher.command("ZCOUNT", feed, end * 1_000_000, "+inf") >= opportunities:
+            return time.time()
+        await asyncio.sleep(0.05)
+    raise TimeoutError(f"not all of {opportunities} are in the feed after {GIVE_UP_SECONDS:.0f} s")
+
+
+def _p99(seconds: Sequence[float]) -> float:
+    return statistics.quantiles(seconds, n=100)[98] * 1e3

@@ -1,0 +1,106 @@
+"""How long it takes to register very many Opportunities, and what that weighs."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.bench.crowd import OFFER, OPPORTUNITY, SELLER, crowd_on
+from tests.bench.machine import peak_bytes
+from tests.bench.report import Table, progress
+from tests.process.program import Program
+from tests.servers import RedisServer
+
+REQUESTS = 2
+PATIENCE_SECONDS = 600.0
+METHOD = (
+    f"{REQUESTS} requests `PUT /opportunities`, each one NDJSON stream, to one worker; an entry"
+    " has a capacity and one priced Offer, ids of 80 characters. *Peak memory* is the most that"
+    " the worker had resident, before and after; *bytes* is the server's `used_memory` per"
+    " Opportunity, over all of them."
+)
+
+
+async def measure(name: str, binary: str, folder: Path, count: int) -> list[Table]:
+    """Measure on one kind of server.
+
+    Args:
+        name: How the tables call it.
+        binary: Its path.
+        folder: An empty one.
+        count: Opportunities per request.
+
+    """
+    with RedisServer(binary, folder) as server, Program(folder, LEASE_REDIS_URL=server.url) as it:
+        async with crowd_on(server) as crowd:
+            empty = await crowd.used_memory()
+            worker = it.events("worker.listening")[0]["pid"]
+            before = peak_bytes(worker)
+            seconds = []
+            for request in range(REQUESTS):
+                progress(f"{name}: {count:,} Opportunities in one request")
+                seconds.append(_register(it.url, range(request * count, (request + 1) * count)))
+            weight = (await crowd.used_memory() - empty) / (REQUESTS * count)
+            after = peak_bytes(worker)
+    columns = ("Opportunities", "seconds", "peak memory MiB", "bytes per Opportunity")
+    row = (
+        f"{REQUESTS} × {count:,}",
+        ", ".join(f"{each:.1f}" for each in seconds),
+        f"{_mebibytes(before)} → {_mebibytes(after)}",
+        f"{weight:,.0f}",
+    )
+    return [Table(f"Registration, {name}", METHOD, columns, [row])]
+
+
+def _register(url: str, numbers: range) -> float:
+    """Return the seconds that one request took."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port, timeout=PATIENCE_SECONDS
+    )
+    with contextlib.closing(connection):
+        began = time.perf_counter()
+        connection.request(
+            "PUT",
+            "/opportunities",
+            _chunks(numbers),
+            {"Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked"},
+            encode_chunked=True,
+        )
+        answer: dict[str, Any] = json.load(connection.getresponse())
+        seconds = time.perf_counter() - began
+    assert answer["registered"] == len(numbers), answer
+    return seconds
+
+
+def _chunks(numbers: range) -> Iterator[bytes]:
+    for start in range(0, len(numbers), 100):
+        yield b"".join(map(_line, numbers[start : start + 100]))
+
+
+def _line(number: int) -> bytes:
+    offer = {"@type": "Offer", "@id": _numbered(OFFER, number), "price": 10}
+    entry = {
+        "@type": "ScheduledSession",
+        "@id": _numbered(OPPORTUNITY, number),
+        "seller": SELLER,
+        "maximumAttendeeCapacity": 30,
+        "modified": number,
+        "offers": [offer | {"priceCurrency": "GBP"}],
+    }
+    return json.dumps(entry).encode() + b"\n"
+
+
+def _numbered(id_: str, number: int) -> str:
+    """Return an id of the same length that ends in the number."""
+    return f"{id_[:-10]}{number:010}"
+
+
+def _mebibytes(size: int | None) -> str:
+    return "?" if size is None else f"{size / 2**20:.0f}"

@@ -1,0 +1,166 @@
+"""What the front-end refuses, in the words and with the status of the standard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.front_end.broker import API, CUSTOMER, Answer, Broker, new_order
+from tests.front_end.test_booking import CANCELLED, cancel
+
+PARTIES = [
+    ({"broker": {"@type": "Organization"}}, 400, "IncompleteBrokerDetailsError"),
+    ({"brokerRole": "https://openactive.io/NoBroker"}, 400, "IncompleteBrokerDetailsError"),
+    ({"customer": None}, 400, "IncompleteCustomerDetailsError"),
+    ({"customer": {"@type": "Person"}}, 400, "IncompleteCustomerDetailsError"),
+    ({"seller": "https://example.com/nobody"}, 500, "SellerNotFoundError"),
+]
+
+
+def said(answer: Answer) -> tuple[int, str]:
+    """Return status and type, once the body agrees with the status."""
+    assert answer.body["statusCode"] == answer.status
+    assert answer.body["@context"] == "https://openactive.io/"
+    return answer.status, answer.body["@type"]
+
+
+@pytest.mark.parametrize(("more", "status", "type_"), PARTIES)
+@pytest.mark.parametrize("step", ["c2", "p", "b"])
+async def test_parties(
+    broker: Broker, step: str, more: dict[str, Any], status: int, type_: str
+) -> None:
+    """Whoever takes part has to be known, at C2, P and B alike."""
+    answer = await getattr(broker, step)(new_order(), await broker.create(), **more)
+    assert said(answer) == (status, type_)
+
+
+async def test_a_reseller_answers_for_the_customer(broker: Broker) -> None:
+    """With a Reseller there need not be a Customer."""
+    role = {"brokerRole": "https://openactive.io/ResellerBroker", "customer": None}
+    assert (await broker.c2(new_order(), await broker.create(), **role)).status == 200
+
+
+async def test_sellers(broker: Broker) -> None:
+    """The body's Seller is the one that the caller may sell for, and that of every OrderItem."""
+    id_, other = await broker.create(), broker.of_seller("2")
+    wrong = await broker.c1(new_order(), id_, seller=other.seller)
+    assert said(wrong) == (401, "InvalidAuthorizationDetailsError")
+    assert said(await other.c1(new_order(), id_)) == (500, "SellerMismatchError")
+
+
+@pytest.mark.parametrize(
+    ("criterion", "type_"),
+    [
+        ("InPast", "OpportunityOfferPairNotBookableError"),
+        ("OutsideValidFromBeforeStartDate", "OpportunityOfferPairNotBookableError"),
+        ("NoSpaces", "OpportunityIsFullError"),
+    ],
+)
+async def test_what_cannot_be_booked(broker: Broker, criterion: str, type_: str) -> None:
+    """The whole Order comes back with 409, and the OrderItem says why, at C1 and at B."""
+    id_ = await broker.create(criterion=criterion)
+    for answer in (await broker.c1(new_order(), id_), await broker.b(new_order(), id_)):
+        assert (answer.status, answer.errors()) == (409, [type_])
+
+
+async def test_an_error_leaves_the_rest_leased(broker: Broker) -> None:
+    """Rule 5: beside an OrderItem with an error, another Opportunity is leased all the same."""
+    past, sound = await broker.create(criterion="InPast"), await broker.create()
+    quoted = await broker.c1(new_order(), past, sound)
+    assert quoted.errors() == ["OpportunityOfferPairNotBookableError", None]
+    assert "lease" in quoted.body
+    await broker.sees(sound, 9)
+
+
+async def test_incomplete_and_unknown_items(broker: Broker) -> None:
+    """An OrderItem without its Opportunity or Offer, or with unknown ones, says so."""
+    id_ = await broker.create()
+    body = broker.body(id_, id_, id_, id_)
+    first, second, third, fourth = body["orderedItem"]
+    del first["orderedItem"], second["acceptedOffer"]
+    third["orderedItem"] = "https://example.com/unknown"
+    fourth["acceptedOffer"] = "https://example.com/unknown"
+    answer = await broker.call("PUT", f"{API}/order-quotes/{new_order()}", body)
+    assert answer.status == 409
+    assert answer.errors() == [
+        "IncompleteOrderItemError",
+        "IncompleteOrderItemError",
+        "UnknownOpportunityError",
+        "UnknownOfferError",
+    ]
+
+
+async def test_prepayment_required_and_unavailable(broker: Broker) -> None:
+    """What has to be paid in advance and what cannot be do not go into one Order."""
+    required = await broker.create(criterion="NonFreePrepaymentRequired")
+    unavailable = await broker.create(criterion="NonFreePrepaymentUnavailable")
+    mixed = await broker.c1(new_order(), required, unavailable)
+    assert mixed.errors() == ["OpportunityIsInConflictError"] * 2
+
+
+@pytest.mark.parametrize(
+    ("criterion", "more", "type_"),
+    [
+        ("", {"totalPaymentDue": {"price": 1}}, "TotalPaymentDueMismatchError"),
+        ("", {"payment": None}, "MissingPaymentDetailsError"),
+        ("", {"payment": {"@type": "Payment"}}, "IncompletePaymentDetailsError"),
+        ("Free", {}, "UnnecessaryPaymentDetailsError"),
+        ("NonFreePrepaymentUnavailable", {}, "UnnecessaryPaymentDetailsError"),
+    ],
+)
+async def test_payment(broker: Broker, criterion: str, more: dict[str, Any], type_: str) -> None:
+    """B is refused with another sum or payment than the Order needs, and the lease stands."""
+    id_, order = await broker.create(criterion=criterion), new_order()
+    await broker.c2(order, id_)
+    assert said(await broker.b(order, id_, **more)) == (400, type_)
+    await broker.sees(id_, 9)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "status"),
+    [
+        ("NotCancellable", 400),
+        ("CancellableOutsideWindow", 400),
+        ("CancellableWithinWindow", 204),
+    ],
+)
+async def test_cancellation_window(broker: Broker, criterion: str, status: int) -> None:
+    """An OrderItem is cancelled while its Offer allows it."""
+    booked = await broker.b(new_order(), await broker.create(criterion=criterion))
+    answer = await cancel(broker, booked, 0)
+    assert answer.status == status
+    if status != 204:
+        assert said(answer) == (400, "CancellationNotPermittedError")
+
+
+async def test_patches(broker: Broker) -> None:
+    """A PATCH may cancel OrderItems of its own Order, and nothing else."""
+    id_, order = await broker.create(), new_order()
+    item = (await broker.b(order, id_)).body["orderedItem"][0]["@id"]
+
+    async def patch(uuid: str, item: str, status: str = CANCELLED, **more: object) -> Any:
+        items = [{"@type": "OrderItem", "@id": item, "orderItemStatus": status}]
+        body = {"@type": "Order", "orderedItem": items, **more}
+        return said(await broker.call("PATCH", f"{API}/orders/{uuid}", body))
+
+    refused = "https://openactive.io/CustomerAttended"
+    assert await patch(order, item, customer=CUSTOMER) == (
+        400,
+        "PatchContainsExcessivePropertiesError",
+    )
+    assert await patch(order, item, refused) == (400, "PatchNotAllowedOnPropertyError")
+    assert await patch(order, f"{item}-0-") == (500, "OrderItemIdInvalidError")
+    assert await patch(new_order(), item) == (500, "OrderItemNotWithinOrderError")
+    assert await patch(order, f"{item}9") == (500, "OrderItemNotWithinOrderError")
+
+
+async def test_the_edge(broker: Broker) -> None:
+    """Unknown paths, verbs and callers are refused in the standard's words too."""
+    assert said(await broker.call("GET", f"{API}/nothing")) == (
+        404,
+        "UnknownOrIncorrectEndpointError",
+    )
+    assert said(await broker.call("POST", f"{API}/orders-rpde")) == (405, "MethodNotAllowedError")
+    broker.headers.clear()
+    assert said(await broker.call("GET", f"{API}/orders-rpde")) == (403, "NoAPITokenError")

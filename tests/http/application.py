@@ -1,0 +1,58 @@
+"""The API put together for a test."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from aiohttp import web
+from redis.asyncio.connection import AbstractConnection
+
+from service.http import Tokens, create_app
+from service.ledger import Ledger
+from service.ledger.feed import CapacityFeed
+from service.ledger.overview import Dashboard
+from service.settings import Settings
+from service.store import Store
+from service.store.batcher import Batcher
+from service.store.conflicts import Conflicts
+from service.store.feed import Feed
+from service.store.overview import Overview
+from tests.http.recording import RecordingLedger
+
+
+def api(
+    batcher: Batcher,
+    settings: Settings,
+    tokens: Tokens | None = None,
+    *,
+    ledger: Ledger | None = None,
+    feed: CapacityFeed | None = None,
+) -> web.Application:
+    """Return the API over a Redis; another ledger or feed than that one's are the test's own."""
+    store = Store(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    own = Feed(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    overview = Overview(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    conflicts = Conflicts(batcher, key_prefix=settings.key_prefix)
+    return create_app(
+        ledger or Ledger(store, settings),
+        settings,
+        tokens,
+        feed or CapacityFeed(own),
+        Dashboard(overview, conflicts),
+    )
+
+
+def recorded(
+    recording: RecordingLedger, settings: Settings, tokens: Tokens | None = None
+) -> web.Application:
+    """Return the API over a ledger that remembers what it was asked, and without a Redis."""
+    return api(Batcher(_no_connection), settings, tokens, ledger=cast("Ledger", recording))
+
+
+def fed(feed: CapacityFeed) -> web.Application:
+    """Return the API over a feed of the test's own, and without a Redis."""
+    return api(Batcher(_no_connection), Settings(), feed=feed)
+
+
+def _no_connection() -> AbstractConnection:
+    raise ConnectionError("This test has no Redis.")

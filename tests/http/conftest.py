@@ -1,0 +1,57 @@
+"""The edge over a real ledger, and over one that only remembers what it was asked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from service.setting_types import ByteCount
+from service.settings import Settings
+from service.store.batcher import Batcher
+from service.store.connect import connection_factory
+from tests.http.application import api, recorded
+from tests.http.front_end import FrontEnd
+from tests.http.recording import RecordingLedger
+from tests.servers import RedisServer
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[[web.Application], Awaitable[Client]]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Give settings whose keys no other test has."""
+    return Settings(key_prefix=f"test-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+async def client(
+    aiohttp_client: MakeClient, valkey_server: RedisServer, settings: Settings
+) -> AsyncIterator[Client]:
+    """Give a client of the API over the embedded Valkey."""
+    batcher = Batcher(connection_factory(valkey_server.url))
+    yield await aiohttp_client(api(batcher, settings))
+    await batcher.close()
+
+
+@pytest.fixture
+def recording() -> RecordingLedger:
+    """Give a ledger that remembers what the edge asked."""
+    return RecordingLedger()
+
+
+@pytest.fixture
+async def edge(aiohttp_client: MakeClient, recording: RecordingLedger) -> Client:
+    """Give a client of the edge over the recording ledger, with a body limit of 4 KiB."""
+    settings = Settings(body_limit=ByteCount(4096))
+    return await aiohttp_client(recorded(recording, settings))
+
+
+@pytest.fixture
+def desk(client: Client) -> FrontEnd:
+    """Give a booking front-end whose requests reach the embedded Valkey."""
+    return FrontEnd(client)
