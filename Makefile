@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run front-end demo test model bench format lock openapi clean
+.PHONY: help run front-end demo test model bench format lock openapi stored-format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,6 +52,9 @@ lock: $(BIN)/python ## bring requirements/*.lock to the newest versions that pyp
 
 openapi: $(VENV)/.dev ## write docs/openapi.json from the types
 	$(BIN)/python -m service.http.openapi > docs/openapi.json
+
+stored-format: $(VENV)/.dev ## write what this release stores in Redis to tests/data, for the next to read
+	$(BIN)/python -m tests.store.stored_format
 
 clean: ## remove what make made; the data of the embedded Valkey stays
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
