@@ -159,7 +159,7 @@ def _flat(pairs: Iterable[tuple[str, str]]) -> list[str]:
 def shape(data: Data) -> object:
     """Return what of data is the same whenever it is captured.
 
-    That is all but instants, and what is counted by instant: it depends on how long the scene took.
+    That is all but instants, and the counts by instant, which depend on how fast the scene was.
     """
     return {
         name: (key.type, _shape(key.value), key.expires_ms is not None)
