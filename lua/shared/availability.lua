@@ -148,21 +148,23 @@ local function assess(groups, lease, limit, due_key, now)
 end
 
 -- Returns the instant (seconds) from which a resource has room for all that competing leases stand
--- against, if none is extended or booked (rule 6); where it never will, when the last expires.
+-- against, if none is extended or booked (rule 6); where it never will, when the last of them expires.
 local function reserved_until(group, owner, now)
   local need = group.reserved - (group.room - group.others)
-  local freed, start = 0, 0
+  local freed, start, last = 0, 0, now
   while start < PORTION * 2 do
     local page = call('ZRANGE', group.holds_key, start, start + 99, 'WITHSCORES')
     for index = 1, #page, 2 do
       local spaces, holder = string.match(page[index], '^(%d+)%a|(.*)$')
-      freed = holder == owner and freed or freed + tonumber(spaces)
+      if holder ~= owner then
+        freed, last = freed + tonumber(spaces), tonumber(page[index + 1])
+      end
       if freed >= need then
-        return tonumber(page[index + 1])
+        return last
       end
     end
     if #page < 200 then
-      break
+      return last
     end
     start = start + 100
   end

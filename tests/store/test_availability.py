@@ -204,6 +204,18 @@ async def test_retry_after_is_the_last_expiry_where_waiting_is_not_enough(make_d
     assert 199 <= quoted.retry_after <= 201
 
 
+async def test_ones_own_lease_is_not_the_last_to_wait_for(make_desk):
+    """Rule 6: nor does it where waiting is not enough and the Order's own lease expires last."""
+    short, long = make_desk(anonymous_seconds=100), make_desk(anonymous_seconds=200)
+    await short.register(3)
+    await short.quote(1, 2)
+    await long.quote(2, 1)
+    await short.register(2)
+    quoted = await long.quote(2, 3)
+    assert errors(quoted.body.ordered_item) == ["", "reserved", "reserved"]
+    assert 99 <= quoted.retry_after <= 101
+
+
 async def test_a_lowered_capacity_leaves_leases_in_place(desk):
     """Rule 7: what is free is then 0, existing leases may be quoted again, nothing new is had."""
     await desk.register(5)
