@@ -73,7 +73,8 @@ if refused > 0 or expected then
   return expected and { -4, expected } or { 3, now, describe(groups, owner, now) }
 end
 
-local fields = { 'state', 'booked', 'digest', digest == '' and order.digest or digest, 'at', digits(now) }
+local at = instant(now, microseconds)
+local fields = { 'state', 'booked', 'digest', digest == '' and order.digest or digest, 'at', at }
 for _, group in ipairs(groups) do
   if group.wanted > 0 then
     fields[#fields + 1] = group.ref

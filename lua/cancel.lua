@@ -61,7 +61,7 @@ for ref, line in pairs(lines) do
     for index, row in ipairs(line.rows) do
       texts[index + 1] = table.concat(row, '\t')
     end
-    call('HSET', order_key, ref, table.concat(texts, '\n'))
+    call('HSET', order_key, ref, table.concat(texts, '\n'), 'at', instant(now, microseconds))
     count_booked(groups, groups[ref], line.pools, -line.cancelled)
   end
 end

@@ -44,6 +44,6 @@ for ref, line in pairs(order.lines) do
   end
 end
 call('DEL', order_key)
-call('HSET', order_key, 'state', 'deleted')
+call('HSET', order_key, 'state', 'deleted', 'at', instant(now, microseconds))
 move_in_feed(feed_key, groups, now, microseconds)
 return { 1 }

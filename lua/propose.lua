@@ -71,7 +71,8 @@ if refused > 0 or expected or too_many then
   return expected and { -4, expected } or { -3, first_expiry(leases_key, now) - now }
 end
 
-local fields = { 'state', 'proposed', 'status', 'AwaitingSellerConfirmation', 'digest', digest, 'at', digits(now) }
+local at = instant(now, microseconds)
+local fields = { 'state', 'proposed', 'status', 'AwaitingSellerConfirmation', 'digest', digest, 'at', at }
 for _, group in ipairs(groups) do
   if group.wanted > 0 then
     fields[#fields + 1] = group.ref

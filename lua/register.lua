@@ -93,12 +93,16 @@ for index = 10, 9 + offers * 2, 2 do
   end
 end
 
+-- What was ever allowed is the bound that a lowered capacity is not (rule 7).
+local allowed = tonumber(known.allowed) or (known.booked or booked) + leased
 for name, value in pairs({
   id = id,
   type = kind,
   seller = seller_ref,
   capacity = capacity,
   booked = known.booked or booked,
+  before = known.before or not known.booked and booked or nil,
+  allowed = max(tonumber(capacity), allowed),
   leased = leased,
   epoch = known.epoch or 1,
   modified = modified ~= '' and modified or known.modified,

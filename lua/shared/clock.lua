@@ -12,6 +12,11 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
+-- Returns an instant in microseconds since 1970, to be stored.
+local function instant(seconds, microseconds)
+  return digits(seconds * 1000000 + microseconds)
+end
+
 -- Returns a hash as a table.
 local function read_hash(key)
   local flat, fields = call('HGETALL', key), {}

@@ -2,6 +2,8 @@
 An Opportunity, or a capacity pool, is one hash, without `capacity` while it is not registered:
   id, type, seller     as registered; `seller` is the name of the Seller in its own key
   capacity, booked, leased   spaces; `leased` is the sum over the hold index, expired ones included until settled
+  before               spaces of `booked` that no Order accounts for; absent: an earlier release registered it
+  allowed              spaces: the most that its capacity ever was; absent likewise
   named, proposed      spaces: the parts of `leased` that named and proposal leases hold; absent: none ever did
   epoch                counts withdrawals: a lease of an earlier epoch holds nothing
   next                 seconds; no hold expires before it (the score in `due`); absent or '': there is no hold

@@ -1,7 +1,8 @@
 --[[
 An Order, or an OrderProposal, is a hash: state (proposed, booked, deleted), status (of a proposal), digest, at
-(seconds), and for every Opportunity a line "<type>\t<id>\t<pools>", with pools as its own hash has them, and
-lines of "<position>\t<offer>\t<price>\t<item>\t<status>"; an empty status is confirmed.
+(microseconds since 1970: when what it books last changed; an earlier release wrote seconds), and for every
+Opportunity a line "<type>\t<id>\t<pools>", with pools as its own hash has them, and lines of
+"<position>\t<offer>\t<price>\t<item>\t<status>"; an empty status is confirmed.
 ]]
 local ORDER_FIELDS = { state = true, status = true, digest = true, at = true }
 
