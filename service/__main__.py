@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from service import __version__
+from service import __version__, issue
 from service.http import TokensFileError
 from service.listening import ListenError
 from service.serve import serve
@@ -32,15 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for bad settings or arguments, 1 for any other failure.
 
     """
-    _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        return serve(Settings.from_environ(os.environ))
+        return int(options.run(options))
     except SettingsError as error:
         return _complain(error, BAD_SETTINGS)
     except TokensFileError as error:
         return _complain(f"LEASE_TOKENS_FILE: {error}", BAD_SETTINGS)
     except (ListenError, EmbeddedValkeyError, UnusableServerError) as error:
         return _complain(error, FAILED)
+
+
+def _serve(_options: argparse.Namespace) -> int:
+    return serve(Settings.from_environ(os.environ))
 
 
 def _complain(error: Exception | str, code: int) -> int:
@@ -56,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         " Booking API, as a sidecar on Redis or Valkey.",
         epilog=f"Without a command: serve. `{PROGRAM} serve --help` lists the settings.",
     )
+    parser.set_defaults(run=_serve)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="command")
     commands.add_parser(
@@ -65,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_settings_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    issue.add_command(commands)
     return parser
 
 

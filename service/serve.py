@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from service import telemetry, welcome, worker
-from service.http import Tokens
+from service.http import TokensFile
 from service.listening import Listener
 from service.settings import Settings
 from service.store.connect import ConnectionFactory, connection_factory
@@ -56,7 +56,9 @@ def serve(settings: Settings) -> int:
 
 
 def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
-    tokens = None if settings.tokens_file is None else Tokens.load(settings.tokens_file)
+    tokens = None
+    if settings.tokens_file is not None:
+        tokens = TokensFile(settings.tokens_file, settings.rate_limit)
     valkeys = []
     if settings.redis_url is None:
         valkeys.append(resources.enter_context(EmbeddedValkey(settings.data_dir)))

@@ -36,6 +36,7 @@ _KUBERNETES_LINK: Final = re.compile(
 )
 
 _Seconds = Annotated[int, Meta(ge=0, le=31_536_000)]
+_Rate = Annotated[float, Meta(ge=0.01, le=1_000_000)]
 
 
 class SettingsError(Exception):
@@ -131,6 +132,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="File of the API tokens' digests; needed where the API listens beyond this"
             " machine.",
             examples=["/etc/lease/tokens"],
+        ),
+    ] = None
+    rate_limit: Annotated[
+        _Rate | None,
+        Meta(
+            description="Most calls per second of one token to one worker process; a token's own"
+            " rate goes first.",
+            examples=["200"],
         ),
     ] = None
     open_access: Annotated[
@@ -259,6 +268,8 @@ class Settings(Struct, frozen=True, kw_only=True):
                 f"LEASE_LISTEN={exposed[0]} is open to other machines: set LEASE_TOKENS_FILE, or"
                 " LEASE_OPEN_ACCESS=true if nobody unknown can reach it"
             )
+        if self.rate_limit is not None and self.tokens_file is None:
+            yield "LEASE_RATE_LIMIT counts the calls of each token: set LEASE_TOKENS_FILE"
         if self.webhook_url is not None and not self.webhook_secret:
             yield (
                 "LEASE_WEBHOOK_URL needs LEASE_WEBHOOK_SECRET: set it to whsec_ and the output of"
@@ -310,7 +321,12 @@ def _invalid(
     problem = str(error).partition(" - at ")[0].removesuffix(", got `str`").rstrip(".")
     if "regex" in problem or "enum" in problem:
         problem = "not of the right form"
-    problem = problem.replace("`int`", "a whole number").replace("`bool`", "true or false")
+    problem = (
+        problem.replace(" | null`", "`")
+        .replace("`int`", "a whole number")
+        .replace("`float`", "a number")
+        .replace("`bool`", "true or false")
+    )
     shown = variable if field.name in _SECRET else f"{variable}={text}"
     meta = _meta(field)
     right = f"{variable}={(meta.examples or [''])[0]}"

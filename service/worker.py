@@ -14,7 +14,7 @@ import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from service.http import BROADCAST, READINESS, Tokens, create_admin_app, create_app
+from service.http import BROADCAST, READINESS, TokensFile, create_admin_app, create_app
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
@@ -50,7 +50,7 @@ class Assignment(NamedTuple):
     """What the parent gives a worker."""
 
     settings: Settings
-    tokens: Tokens | None
+    tokens: TokensFile | None
     connect: ConnectionFactory
     is_checked: bool
     api: Sequence[socket.socket]
@@ -102,13 +102,17 @@ async def _serve(assignment: Assignment) -> int:
     feed = Feed(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
     due = DueList(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
     dashboard = _dashboard(batcher, settings)
-    api = create_app(ledger, settings, assignment.tokens, CapacityFeed(feed), dashboard)
+    file = assignment.tokens
+    tokens = None if file is None else file.tokens
+    api = create_app(ledger, settings, tokens, CapacityFeed(feed), dashboard)
     admin = create_admin_app(ledger, settings)
     async with contextlib.AsyncExitStack() as resources:
         resources.push_async_callback(batcher.close)
         await resources.enter_async_context(_in_background(Sweeper(due).run()))
         await resources.enter_async_context(_webhooks(batcher, CapacityFeed(feed), settings))
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))
+        if file is not None:
+            await resources.enter_async_context(_in_background(file.follow()))
         await resources.enter_async_context(_listening(admin, assignment.admin))
         await resources.enter_async_context(_listening(api, assignment.api))
         _log.info("worker.listening", pid=os.getpid())

@@ -15,9 +15,10 @@ import msgspec
 from aiohttp import web
 
 from service.errors import OpenBookingError
-from service.http.request import STREAM_TYPES, check_media_type, decode
+from service.http.access import Grant
+from service.http.request import DEFAULT, STREAM_TYPES, check_media_type, decode
 from service.ledger import Entry
-from service.model import OpportunityRegistration
+from service.model import OpportunityRegistration, identity
 
 _ENTRY: Final = msgspec.json.Decoder(OpportunityRegistration)
 _BLANK: Final = b" \t\r\n"
@@ -55,6 +56,28 @@ async def read_entries(request: web.Request, limit: int) -> AsyncIterator[Entry]
                 pieces = _cut_lines(_chained(start, chunks), limit)
             return _decoded(pieces, limit)
     raise OpenBookingError("The body is empty; it must be a JSON array or NDJSON.")
+
+
+async def granted_entries(
+    entries: AsyncIterator[Entry], grant: Grant, seller: str | None
+) -> AsyncIterator[Entry]:
+    """Yield the entries, those of Sellers that the token is not bound to as refused.
+
+    Args:
+        entries: As they are read.
+        grant: What the token of the call allows.
+        seller: The Seller of entries that name none.
+
+    """
+    async for index, entry in entries:
+        allowed = entry
+        if not isinstance(entry, OpenBookingError):
+            named = identity(entry.seller) if entry.seller else None
+            try:
+                grant.allow_seller(named or seller or DEFAULT)
+            except OpenBookingError as error:
+                allowed = error
+        yield index, allowed
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:

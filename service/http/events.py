@@ -12,7 +12,7 @@ from service.errors import OpenBookingError
 from service.http.broadcast import TooSlowError
 from service.http.feed import cursor_of, parse_cursor
 from service.http.keys import BROADCAST, FEED
-from service.http.request import DEFAULT, ids_of, seller_of
+from service.http.request import ids_of, the_seller
 from service.ledger.feed import Cursor
 
 PATIENCE_SECONDS: Final = 5.0
@@ -35,7 +35,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     Opportunities alone. Who is too slow is disconnected, and resumes where it was.
     """
     ids = ids_of(request) if "id" in request.query else []
-    wanted = request.app[FEED].ids(seller_of(request) or DEFAULT, ids)
+    wanted = request.app[FEED].ids(the_seller(request), ids) if ids else ()
     listening = request.app[BROADCAST].listen(_place(request), wanted)
     async with contextlib.aclosing(listening) as stream:
         first = await anext(stream)

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from service.http.access import Tokens
+from service.http.access import Grant, Tokens
 from service.http.broadcast import Broadcast
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
@@ -32,3 +32,6 @@ TOKENS: Final = web.AppKey("TOKENS", Tokens)
 
 SPACES: Final = web.RequestKey("SPACES", int)
 """How many spaces or entries a call was about, for the log line."""
+
+GRANT: Final = web.RequestKey("GRANT", Grant)
+"""What the token of a call allows, where the operator handed out tokens."""

@@ -17,7 +17,7 @@ from service.errors import (
     OpenBookingError,
     UnknownOrIncorrectEndpointError,
 )
-from service.http.keys import DASHBOARD, SPACES, TOKENS
+from service.http.keys import DASHBOARD, GRANT, SPACES, TOKENS
 from service.http.response import refusal
 from service.http.routes import ROUTE_OF, Route
 
@@ -45,7 +45,7 @@ async def edge(
     response: web.StreamResponse
     error: OpenBookingError | None = None
     try:
-        _authorise(request, route)
+        _authorise(request, route, began)
         response = await handler(request)
     except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
         error = _as_open_booking_error(raised, request_id)
@@ -64,10 +64,11 @@ def _request_id(request: web.Request) -> str:
     return given if given and _SANE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _authorise(request: web.Request, route: Route | None) -> None:
+def _authorise(request: web.Request, route: Route | None, now: float) -> None:
     tokens = request.app.get(TOKENS)
     if tokens is not None and route is not None and route.scope is not None:
-        tokens.authorise(request.headers.get(hdrs.AUTHORIZATION), route.scope)
+        presented = request.headers.get(hdrs.AUTHORIZATION)
+        request[GRANT] = tokens.authorise(presented, route.scope, now)
 
 
 def _as_open_booking_error(raised: Exception, request_id: str) -> OpenBookingError:
@@ -96,6 +97,8 @@ def _record(request: web.Request, route: Route | None, answered: _Answered, bega
         "status": status,
         "duration_ms": round((time.perf_counter() - began) * 1000, 2),
     }
+    if (grant := request.get(GRANT)) is not None:
+        fields["token"] = grant.name
     if error is not None:
         fields["error"] = type(error).__name__
     elif (spaces := request.get(SPACES)) is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.http.entries import read_entries
-from service.http.keys import LEDGER, SETTINGS, SPACES
-from service.http.request import DEFAULT, ids_of, seller_of
+from service.http.entries import granted_entries, read_entries
+from service.http.keys import GRANT, LEDGER, SETTINGS, SPACES
+from service.http.request import ids_of, seller_of, the_seller
 from service.http.response import answer, nothing
 
 
@@ -19,6 +19,8 @@ async def put(request: web.Request) -> web.Response:
     """
     seller = seller_of(request)
     entries = await read_entries(request, request.app[SETTINGS].body_limit)
+    if (grant := request.get(GRANT)) is not None:
+        entries = granted_entries(entries, grant, seller)
     done = await request.app[LEDGER].register(entries, seller=seller)
     request[SPACES] = done.registered + done.updated
     return answer(done)
@@ -29,13 +31,12 @@ async def get(request: web.Request) -> web.Response:
 
     What remains leaves nobody's lease out; ids that were never registered are left out.
     """
-    seller = seller_of(request) or DEFAULT
-    return answer(await request.app[LEDGER].inspect(seller, ids_of(request)))
+    return answer(await request.app[LEDGER].inspect(the_seller(request), ids_of(request)))
 
 
 async def delete(request: web.Request) -> web.Response:
     """Withdraw Opportunities: their leases end, their Orders stay."""
     ids = ids_of(request)
-    await request.app[LEDGER].withdraw(seller_of(request) or DEFAULT, ids)
+    await request.app[LEDGER].withdraw(the_seller(request), ids)
     request[SPACES] = len(ids)
     return nothing()

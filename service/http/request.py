@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
+from service.http.keys import GRANT
 from service.ledger import OrderKey
 from service.model import Id, Reference, identity
 
@@ -36,7 +37,23 @@ def order_key(request: web.Request, seller: Reference | None = None) -> OrderKey
         OpenBookingError: One of the three is unusable.
 
     """
-    return OrderKey(seller_of(request, seller) or DEFAULT, _partner(request), _order_uuid(request))
+    key = OrderKey(the_seller(request, seller), _partner(request), _order_uuid(request))
+    if (grant := request.get(GRANT)) is not None:
+        grant.allow_partner(key.partner)
+    return key
+
+
+def the_seller(request: web.Request, in_body: Reference | None = None) -> str:
+    """Return the Seller that a call is about; `default` where it names none.
+
+    Raises:
+        OpenBookingError: As `seller_of`; or the token of the call is bound to other Sellers.
+
+    """
+    seller = seller_of(request, in_body) or DEFAULT
+    if (grant := request.get(GRANT)) is not None:
+        grant.allow_seller(seller)
+    return seller
 
 
 def seller_of(request: web.Request, in_body: Reference | None = None) -> str | None:

@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from service.http.keys import LEDGER
-from service.http.request import DEFAULT, read_body, seller_of
+from service.http.request import read_body, the_seller
 from service.http.response import answer
 from service.model import SellerPolicy
 
@@ -23,10 +23,10 @@ async def put(request: web.Request) -> web.Response:
     that exist stay as they are.
     """
     policy = await read_body(request, _POLICY)
-    seller = seller_of(request, None if policy.id is UNSET else policy.id) or DEFAULT
+    seller = the_seller(request, None if policy.id is UNSET else policy.id)
     return answer(await request.app[LEDGER].set_policy(seller, policy))
 
 
 async def get(request: web.Request) -> web.Response:
     """Look at a Seller's policy."""
-    return answer(await request.app[LEDGER].look_at_policy(seller_of(request) or DEFAULT))
+    return answer(await request.app[LEDGER].look_at_policy(the_seller(request)))

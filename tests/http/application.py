@@ -43,7 +43,7 @@ def api(
 
 
 def recorded(
-    recording: RecordingLedger, settings: Settings, tokens: Tokens | None = None
+    recording: RecordingLedger | Ledger, settings: Settings, tokens: Tokens | None = None
 ) -> web.Application:
     """Return the API over a ledger that remembers what it was asked, and without a Redis."""
     return api(Batcher(_no_connection), settings, tokens, ledger=cast("Ledger", recording))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.http import Tokens, TokensFileError
+from service.http import TokensFile, TokensFileError
 from service.settings import Settings
 from tests.http.application import recorded
 from tests.http.conftest import Client, MakeClient
@@ -45,7 +45,7 @@ async def guarded(
     aiohttp_client: MakeClient, recording: RecordingLedger, tokens_file: Path
 ) -> Client:
     """Give a client of an edge that asks for tokens."""
-    tokens = Tokens.load(tokens_file)
+    tokens = TokensFile(tokens_file).tokens
     return await aiohttp_client(recorded(recording, Settings(), tokens))
 
 
@@ -92,6 +92,12 @@ async def test_operations_need_no_token(guarded: Client) -> None:
     "text",
     [
         "",
+        entry("read") + "rate = nan\n",
+        entry("read") + "rate = 0\n",
+        entry("read") + "sellers = []\n",
+        entry("read") + "sellers = ['']\n",
+        entry("read") + entry("read").replace("name", "# name"),
+        entry("read") + entry("read").replace('name = "read"', 'name = "again"'),
         "[[token]",
         "token = []",
         entry("root"),
@@ -105,7 +111,7 @@ def test_a_bad_tokens_file_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tokens.toml"
     path.write_text(text)
     with pytest.raises(TokensFileError) as caught:
-        Tokens.load(path)
+        TokensFile(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
@@ -113,7 +119,7 @@ def test_a_bad_tokens_file_is_one_line(tmp_path: Path, text: str) -> None:
 def test_a_tokens_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     """A missing tokens file is said in one line that names it."""
     with pytest.raises(TokensFileError, match=r"tokens\.toml: No such file"):
-        Tokens.load(tmp_path / "tokens.toml")
+        TokensFile(tmp_path / "tokens.toml")
 
 
 def test_a_tokens_file_of_other_bytes_is_one_line(tmp_path: Path) -> None:
@@ -121,4 +127,4 @@ def test_a_tokens_file_of_other_bytes_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "tokens.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(TokensFileError, match=r"tokens\.toml: "):
-        Tokens.load(path)
+        TokensFile(path)

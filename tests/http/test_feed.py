@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from service.http import Tokens
+from service.http import TokensFile
 from service.settings import Settings
 from service.store.batcher import Batcher
 from service.store.connect import connection_factory
@@ -107,7 +107,7 @@ async def test_what_needs_a_token_is_kept_from_shared_caches(
     path = tmp_path / "tokens.toml"
     path.write_text(entry("read"))
     batcher = Batcher(connection_factory(valkey_server.url))
-    client = await aiohttp_client(api(batcher, settings, Tokens.load(path)))
+    client = await aiohttp_client(api(batcher, settings, TokensFile(path).tokens))
     await refusal(await client.get(FEED), 403, "NoAPITokenError")
     _, cache = await read(client, FEED, Authorization="Bearer secret-read")
     assert cache == "private, max-age=8"

@@ -120,7 +120,11 @@ def test_every_problem_is_reported_at_once() -> None:
 def test_the_example_in_every_error_is_right() -> None:
     """Each setting's own example is a value that it accepts."""
     for variable, example in _examples():
-        others = {"LEASE_OPEN_ACCESS": "true", "LEASE_WEBHOOK_SECRET": WEBHOOK_SECRET}
+        others = {
+            "LEASE_OPEN_ACCESS": "true",
+            "LEASE_TOKENS_FILE": "/t",
+            "LEASE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        }
         Settings.from_environ(others | {variable: example})
 
 
