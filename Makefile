@@ -7,7 +7,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --custom-compile-command "make lock"
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
@@ -46,9 +46,13 @@ format: $(VENV)/.dev ## format the code, and mend what the linter can mend
 
 lock: $(BIN)/python ## bring requirements/*.lock to the newest versions that pyproject.toml allows
 	$(PIP) install uv
-	$(LOCK) --upgrade --extra editable --extra embedded --output-file requirements/run.lock
-	$(LOCK) --upgrade --all-extras --constraint requirements/run.lock \
+	$(LOCK) pyproject.toml --extra editable --extra embedded --output-file requirements/run.lock
+	$(LOCK) pyproject.toml --all-extras --constraint requirements/run.lock \
 		--output-file requirements/dev.lock
+	$(LOCK) pyproject.toml --extra tracing --extra front-end --constraint requirements/dev.lock \
+		--output-file requirements/image.lock
+	$(LOCK) --group image-build --constraint requirements/dev.lock \
+		--output-file requirements/image-build.lock
 
 openapi: $(VENV)/.dev ## write docs/openapi.json from the types
 	$(BIN)/python -m service.http.openapi > docs/openapi.json

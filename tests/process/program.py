@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -68,15 +68,17 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
 class Program:
     """`lease-service serve`, started in a folder of its own."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, command: Sequence[str] = COMMAND, **settings: str) -> None:
         """Prepare it.
 
         Args:
             folder: Where it runs and logs; its data goes to `data` in it.
+            command: Another way to start it than from this folder of sources.
             settings: `LEASE_*` variables.
 
         """
         self._folder = folder
+        self._command = command
         self._environment = environment(folder, settings)
         self._log = folder / f"log-{time.monotonic_ns()}"
         self.process: subprocess.Popen[bytes]
@@ -85,7 +87,7 @@ class Program:
         """Start it, and return when a worker listens."""
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve"],
+                [*self._command, "serve"],
                 cwd=self._folder,
                 env=self._environment,
                 stdout=log,
