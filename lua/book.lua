@@ -26,6 +26,7 @@ REPLY
   {-4, total}      `totalPaymentDue` is not the guaranteed one, which is this
   {-5}             the OrderProposal was rejected
   {-6}             there are no OrderItems and there is no OrderProposal
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the Order under the same digest and answers 2.
 ]]
@@ -70,7 +71,7 @@ refused = refused + assess(groups, lease, policy.maximum_spaces, due_key, now)
 local expected = refused == 0 and mismatched_total(groups, total, call('HGET', seller_key, 'tax_mode'))
 if refused > 0 or expected then
   move_in_feed(feed_key, groups, now, microseconds)
-  return expected and { -4, expected } or { 3, now, describe(groups, owner, now) }
+  return told(expected and { -4, expected } or { 3, now, describe(groups, owner, now) })
 end
 
 local at = instant(now, microseconds)
@@ -93,4 +94,4 @@ if lease then
   recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, nil)
 end
 move_in_feed(feed_key, groups, now, microseconds)
-return { 1, unpack(fields) }
+return told({ 1, unpack(fields) })

@@ -15,6 +15,7 @@ REPLY
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {-1}             there is no such Order
   {-2, name}       the Order has no such OrderItem; nothing was changed
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the OrderItems cancelled and gives back nothing more.
 ]]
@@ -66,4 +67,4 @@ for ref, line in pairs(lines) do
   end
 end
 move_in_feed(feed_key, groups, now, microseconds)
-return { 1 }
+return told({ 1 })

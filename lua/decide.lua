@@ -19,6 +19,7 @@ REPLY
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {-1}             there is no such OrderProposal
   {-2, status}     it was decided otherwise before
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the status that it wrote; a rejected lease is never made longer.
 ]]
@@ -56,4 +57,4 @@ if lease and status ~= 'SellerAccepted' then
   recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, lapses)
   move_in_feed(feed_key, groups, now, microseconds)
 end
-return { 1 }
+return told({ 1 })

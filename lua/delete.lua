@@ -14,6 +14,7 @@ REPLY
   {2}              it was deleted before
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {-1}             there is no such Order
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the stub and answers 2.
 ]]
@@ -46,4 +47,4 @@ end
 call('DEL', order_key)
 call('HSET', order_key, 'state', 'deleted', 'at', instant(now, microseconds))
 move_in_feed(feed_key, groups, now, microseconds)
-return { 1 }
+return told({ 1 })

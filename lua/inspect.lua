@@ -12,6 +12,7 @@ REPLY
   {1}              it is not registered
   {1, type, capacity, booked, leased, remaining}   spaces
   {0, refs…}       the keys of these pools are needed too; nothing was changed
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   It only drops holds that have expired: run again, it finds none of them.
 ]]
@@ -27,6 +28,6 @@ assess(groups, nil, math.huge, due_key, now)
 move_in_feed(feed_key, groups, now, microseconds)
 local group = groups[1]
 if not group.known then
-  return { 1 }
+  return told({ 1 })
 end
-return { 1, group.type, group.capacity, group.booked, group.leased, remaining(group) }
+return told({ 1, group.type, group.capacity, group.booked, group.leased, remaining(group) })

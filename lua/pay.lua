@@ -18,6 +18,7 @@ REPLY
   {1, expires seconds}  the lease lasts until then, at least
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {-1}             nothing is held
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it answers what it gave.
 ]]
@@ -38,9 +39,9 @@ end
 assess(groups, lease, math.huge, due_key, now)
 if keep_as_held(groups) == 0 then
   move_in_feed(feed_key, groups, now, microseconds)
-  return { -1 }
+  return told({ -1 })
 elseif lease.paid then
-  return { 1, lease.paid }
+  return told({ 1, lease.paid })
 end
 local policy = read_policy(seller_key, { 'payment_window' }, { payment_window_seconds })
 local wished = now + min(wanted_seconds, policy.payment_window) + (microseconds > 0 and 1 or 0)
@@ -49,4 +50,4 @@ local fields = { step = lease.step, first = lease.first, expires = expires, paid
 write_lease(lease_key, lease, groups, owner, fields, due_key)
 recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, expires)
 move_in_feed(feed_key, groups, now, microseconds)
-return { 1, expires }
+return told({ 1, expires })

@@ -28,6 +28,7 @@ REPLY
   {-2}             the Order UUID belongs to an Order that was deleted
   {-3, seconds}    the Booking Partner has too many leases; so long until the first of them expires
   {-4, total}      `totalPaymentDue` is not the guaranteed one, which is this
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the OrderProposal under the same digest and answers 2.
 ]]
@@ -66,9 +67,9 @@ local too_many = policy.proposal > 0 and not live.first and count - own >= polic
 if refused > 0 or expected or too_many then
   move_in_feed(feed_key, groups, now, microseconds)
   if refused > 0 then
-    return { 3, now, describe(groups, owner, now) }
+    return told({ 3, now, describe(groups, owner, now) })
   end
-  return expected and { -4, expected } or { -3, first_expiry(leases_key, now) - now }
+  return told(expected and { -4, expected } or { -3, first_expiry(leases_key, now) - now })
 end
 
 local at = instant(now, microseconds)
@@ -93,4 +94,4 @@ if policy.proposal > 0 then
 end
 call('HSET', order_key, unpack(fields))
 move_in_feed(feed_key, groups, now, microseconds)
-return { 1, expires, unpack(fields) }
+return told({ 1, expires, unpack(fields) })

@@ -20,11 +20,13 @@ ARGV
   [6] refused      count   OrderItems that the caller has already refused
   [7…] for every pair: ref text, count, and for every OrderItem: position, offer, id
 REPLY
-  {1, now seconds, expires seconds or 0, {group…}}  each group as `describe` has it
+  {1, now seconds, expires seconds or 0, {group…}, step, expires seconds}  each group as `describe` has it;
+                   step and expiry of the lease that there was before, 0 where there was none
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {-1}             the Order UUID belongs to an Order or OrderProposal that exists
   {-2}             the Order UUID belongs to an Order that was deleted
   {-3, seconds}    the Booking Partner has too many leases; so long until the first of them expires
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the lease that it made and extends it to now + hold: the same spaces, held once.
 ]]
@@ -67,7 +69,7 @@ local live = holds_any(groups) and lease or { step = 0, expires = 0 }
 local own = lease and 1 or 0
 if kept > 0 and not live.first and total - own >= policy.maximum_leases then
   move_in_feed(feed_key, groups, now, microseconds)
-  return { -3, first_expiry(leases_key, now) - now }
+  return told({ -3, first_expiry(leases_key, now) - now })
 end
 
 local fields = { step = max(step, live.step), first = live.first, expires = live.expires, paid = live.paid }
@@ -93,4 +95,4 @@ if lease or kept > 0 then
   recount_lease(leases_key, now, total, lease and lease.expires, kept > 0 and fields.expires or nil)
 end
 move_in_feed(feed_key, groups, now, microseconds)
-return { 1, now, fields.expires, describe(groups, owner, now) }
+return told({ 1, now, fields.expires, describe(groups, owner, now), live.step, live.expires })

@@ -15,6 +15,7 @@ ARGV
 REPLY
   {1, spaces}      how many spaces came back; 0 when nothing was held, or a proposal holds it
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds no lease and gives back nothing more.
 ]]
@@ -37,4 +38,4 @@ local released = keep_as_held(groups)
 end_lease(lease_key, lease, groups, owner, due_key)
 recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, nil)
 move_in_feed(feed_key, groups, now, microseconds)
-return { 1, released }
+return told({ 1, released })

@@ -12,6 +12,7 @@ ARGV
 REPLY
   count            of the Opportunities that moved in the feed; what one step is too short for is
                    still due afterwards
+  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds nothing due of what it has done.
 ]]
@@ -38,4 +39,4 @@ for _, group in ipairs(groups) do
   end
 end
 move_in_feed(feed_key, groups, now, microseconds)
-return moved
+return told(moved)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from service import telemetry, welcome, worker
-from service.http import TokensFile
+from service.http import STEPS, TokensFile
 from service.listening import Listener
 from service.settings import Settings
 from service.store.connect import ConnectionFactory, connection_factory
@@ -68,10 +68,13 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     connect = connection_factory(valkeys[0].url if valkeys else str(settings.redis_url))
     is_checked = _check(connect, settings)
     lifeline = Lifeline()
+    metrics = telemetry.Metrics(STEPS, settings.workers)
 
     def work(index: int) -> int:
         return worker.run(
             worker.Assignment(
+                nth=index,
+                metrics=metrics,
                 settings=settings,
                 tokens=tokens,
                 connect=connect,

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from service.store.errors import StoreError
+from service.store.observer import UNOBSERVED, Observer
 from service.store.sweep import DueList
 
 _JITTER_SECONDS: Final = 0.05
@@ -28,9 +29,10 @@ class Sweeper:
     Leases expire on whole seconds (contract, rule 11), so nothing is ever due in between.
     """
 
-    def __init__(self, due: DueList) -> None:
-        """Sweep what `due` lists."""
+    def __init__(self, due: DueList, observer: Observer = UNOBSERVED) -> None:
+        """Sweep what `due` lists; tell `observer` when it cannot."""
         self._due = due
+        self._observer = observer
 
     async def run(self) -> None:
         """Sweep until cancelled; while Redis is away, try again."""
@@ -40,6 +42,7 @@ class Sweeper:
                 await self.sweep()
                 pause = 1.0 - await self._due.now() % 1.0
             except Exception as error:  # noqa: BLE001 - whatever broke, it must go on
+                self._observer.redis_away()
                 if not is_paused:
                     unforeseen = not isinstance(error, StoreError)
                     _log.warning("sweeper.paused", reason=str(error), exc_info=unforeseen)

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from service.http import BROADCAST, READINESS, TokensFile, create_admin_app, create_app
+from service.http.observer import Observer
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
@@ -22,6 +23,7 @@ from service.listening import BACKLOG
 from service.settings import Settings
 from service.store import Store
 from service.store.batcher import Batcher
+from service.store.census import Censuses
 from service.store.conflicts import Conflicts
 from service.store.connect import ConnectionFactory, UnusableServerError
 from service.store.errors import StoreError
@@ -32,6 +34,7 @@ from service.store.sweep import DueList
 from service.store.turn import Turn
 from service.supervisor import UNUSABLE, Lifeline
 from service.sweeper import Sweeper
+from service.telemetry import Meter, Metrics
 from service.webhooks import sending
 
 IN_FLIGHT_SECONDS: Final = 10.0
@@ -49,6 +52,8 @@ _log = structlog.stdlib.get_logger(__name__)
 class Assignment(NamedTuple):
     """What the parent gives a worker."""
 
+    nth: int
+    metrics: Metrics
     settings: Settings
     tokens: TokensFile | None
     connect: ConnectionFactory
@@ -96,25 +101,38 @@ async def check(connect: ConnectionFactory, settings: Settings) -> None:
 async def _serve(assignment: Assignment) -> int:
     settings = assignment.settings
     gate = Gate(assignment.connect, is_open=assignment.is_checked)
-    batcher = Batcher(gate.connect)
-    store = Store(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    meter = assignment.metrics.of_worker(assignment.nth)
+    batcher = Batcher(gate.connect, observer=meter)
+    store = Store(
+        batcher,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        observer=meter,
+    )
     ledger = Ledger(store, settings)
     feed = Feed(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    due = DueList(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    due = DueList(
+        batcher,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        observer=meter,
+    )
     dashboard = _dashboard(batcher, settings)
     file = assignment.tokens
     tokens = None if file is None else file.tokens
-    api = create_app(ledger, settings, tokens, CapacityFeed(feed), dashboard)
-    admin = create_admin_app(ledger, settings)
+    api = create_app(ledger, settings, tokens, CapacityFeed(feed), dashboard, observer=meter)
+    admin = create_admin_app(ledger, settings, meter)
     async with contextlib.AsyncExitStack() as resources:
         resources.push_async_callback(batcher.close)
-        await resources.enter_async_context(_in_background(Sweeper(due).run()))
+        await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
+        if assignment.nth == 0:
+            await resources.enter_async_context(_census(batcher, settings, meter))
         await resources.enter_async_context(_webhooks(batcher, CapacityFeed(feed), settings))
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))
         if file is not None:
             await resources.enter_async_context(_in_background(file.follow()))
-        await resources.enter_async_context(_listening(admin, assignment.admin))
-        await resources.enter_async_context(_listening(api, assignment.api))
+        await resources.enter_async_context(_listening(admin, assignment.admin, meter))
+        await resources.enter_async_context(_listening(api, assignment.api, meter))
         _log.info("worker.listening", pid=os.getpid())
         checking = asyncio.create_task(_check_until_usable(gate, assignment))
         ending = asyncio.create_task(_end_of_service(assignment.lifeline))
@@ -138,6 +156,13 @@ def _dashboard(batcher: Batcher, settings: Settings) -> Dashboard:
     return Dashboard(overview, Conflicts(batcher, key_prefix=settings.key_prefix))
 
 
+def _census(
+    batcher: Batcher, settings: Settings, meter: Meter
+) -> contextlib.AbstractAsyncContextManager[None]:
+    censuses = Censuses(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    return _in_background(censuses.run(meter.counted))
+
+
 def _webhooks(
     batcher: Batcher, feed: CapacityFeed, settings: Settings
 ) -> contextlib.AbstractAsyncContextManager[None]:
@@ -154,8 +179,9 @@ class InFlight:
     on its way: whoever stops a server waits here first.
     """
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, observer: Observer) -> None:
+        """Begin with none; tell `observer` of every one."""
+        self._observer = observer
         self._count = 0
         self._none = asyncio.Event()
         self._none.set()
@@ -165,6 +191,7 @@ class InFlight:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count a request in and out; at the end, ask the client to connect elsewhere."""
         self._count += 1
+        self._observer.changed_in_flight(1)
         self._none.clear()
         try:
             response = await handler(request)
@@ -173,6 +200,7 @@ class InFlight:
             return response
         finally:
             self._count -= 1
+            self._observer.changed_in_flight(-1)
             if not self._count:
                 self._none.set()
 
@@ -198,10 +226,10 @@ async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[Non
 
 @contextlib.asynccontextmanager
 async def _listening(
-    app: web.Application, sockets: Sequence[socket.socket]
+    app: web.Application, sockets: Sequence[socket.socket], observer: Observer
 ) -> AsyncIterator[None]:
     """Serve an application; at the end stop listening, then finish what is in flight."""
-    in_flight = InFlight()
+    in_flight = InFlight(observer)
     app.middlewares.insert(0, in_flight.middleware)
     runner = web.AppRunner(
         app,

@@ -22,6 +22,9 @@ local COUNTS = { n = 'named', p = 'proposed' }
 
 local POOL = 'CapacityPool'
 
+-- The code of a reply that tells how many leases lapsed, and then what the script answers.
+local LAPSED = 9
+
 -- Expired holds are dropped this many at a time: `unpack` and replies stay small.
 local PORTION = 1000
 
@@ -80,6 +83,15 @@ local function count_leased(group, kind, spaces)
   end
 end
 
+-- Leases that this script found expired, and that no other script will find again: one that held
+-- several Opportunities is found at each of them.
+local lapsed = 0
+
+-- Returns what a script answers, with the leases that lapsed where there are any.
+local function told(reply)
+  return lapsed > 0 and { LAPSED, lapsed, reply } or reply
+end
+
 -- Drops the holds of an Opportunity that have expired, and corrects its totals (rule 12): all of
 -- them, or `portions` of a thousand. Returns how many.
 local function settle(group, due_key, now, portions)
@@ -97,6 +109,7 @@ local function settle(group, due_key, now, portions)
       call('ZREMRANGEBYRANK', group.holds_key, 0, #expired - 1)
     end
     dropped = dropped + #expired
+    lapsed = lapsed + (group.type ~= POOL and #expired or 0)
     portions = portions and portions - 1
   until #expired < PORTION or portions == 0
   group.next = group.leased > 0 and tonumber(call('ZRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2]) or nil

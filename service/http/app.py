@@ -15,12 +15,14 @@ from service.http.keys import (
     DOCUMENT,
     FEED,
     LEDGER,
+    OBSERVER,
     READINESS,
     SETTINGS,
     TOKENS,
     Readiness,
 )
 from service.http.middleware import edge
+from service.http.observer import UNOBSERVED, Observer
 from service.http.routes import OPERATIONS, ROUTES, Route
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
@@ -34,6 +36,8 @@ def create_app(
     tokens: Tokens | None,
     feed: CapacityFeed,
     dashboard: Dashboard,
+    *,
+    observer: Observer = UNOBSERVED,
 ) -> web.Application:
     """Return the API.
 
@@ -43,12 +47,13 @@ def create_app(
         tokens: Who may call it; None: everyone (contract, rule 26).
         feed: What is free, for those who follow it.
         dashboard: What people see, and what counts conflicts for them.
+        observer: Is told what is answered, and knows what `/metrics` says.
 
     """
-    app = _application(ROUTES, ledger, settings)
+    app = _application(ROUTES, ledger, settings, observer)
     app[DOCUMENT] = document()
     app[FEED] = feed
-    app[BROADCAST] = Broadcast(feed)
+    app[BROADCAST] = Broadcast(feed, observer)
     app.on_shutdown.append(_end_streams)
     app[DASHBOARD] = dashboard
     if tokens is not None:
@@ -56,25 +61,31 @@ def create_app(
     return app
 
 
-def create_admin_app(ledger: Ledger, settings: Settings) -> web.Application:
-    """Return the probes alone, for `LEASE_ADMIN_LISTEN`; they need no token.
+def create_admin_app(
+    ledger: Ledger, settings: Settings, observer: Observer = UNOBSERVED
+) -> web.Application:
+    """Return the probes and the metrics alone, for `LEASE_ADMIN_LISTEN`; they need no token.
 
     Args:
         ledger: Whose Redis `/readyz` asks after.
         settings: Of which `ready_needs_redis` is used.
+        observer: As for `create_app`.
 
     """
-    return _application(OPERATIONS, ledger, settings)
+    return _application(OPERATIONS, ledger, settings, observer)
 
 
 async def _end_streams(app: web.Application) -> None:
     app[BROADCAST].close()
 
 
-def _application(routes: Iterable[Route], ledger: Ledger, settings: Settings) -> web.Application:
+def _application(
+    routes: Iterable[Route], ledger: Ledger, settings: Settings, observer: Observer
+) -> web.Application:
     app = web.Application(middlewares=[edge], client_max_size=settings.body_limit)
     app[LEDGER] = ledger
     app[SETTINGS] = settings
+    app[OBSERVER] = observer
     app[READINESS] = Readiness()
     app.add_routes([web.route(route.method, route.path, route.handler) for route in routes])
     return app

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from operator import itemgetter
@@ -18,6 +19,7 @@ import msgspec
 import structlog
 
 from service.errors import OpenBookingError
+from service.http.observer import UNOBSERVED, Observer
 from service.ledger.feed import CapacityFeed, Change, Cursor
 
 KEPT: Final = 10_000
@@ -51,9 +53,10 @@ class _Event(NamedTuple):
 class Broadcast:
     """Reads the feed while anybody listens, and lets everybody have it."""
 
-    def __init__(self, feed: CapacityFeed) -> None:
-        """Broadcast what `feed` has from the first listener on."""
+    def __init__(self, feed: CapacityFeed, observer: Observer = UNOBSERVED) -> None:
+        """Broadcast what `feed` has from the first listener on; tell `observer` who listens."""
         self._feed = feed
+        self._observer = observer
         self._kept: list[_Event] = []
         self._floor = Cursor()
         self._news = asyncio.Event()
@@ -117,6 +120,7 @@ class Broadcast:
     def _listening(self, end: Cursor) -> Iterator[None]:
         """Have the feed read at least as long as this lasts."""
         self._listeners += 1
+        self._observer.changed_listeners(1)
         if self._reader is None and not self._closed:
             self._kept, self._floor = [], Cursor(end.modified - _RECENT_MICROSECONDS)
             self._reader = asyncio.create_task(self._read())
@@ -124,13 +128,16 @@ class Broadcast:
             yield
         finally:
             self._listeners -= 1
+            self._observer.changed_listeners(-1)
             if not self._listeners and self._reader is not None:
                 self._reader.cancel()
                 self._reader = None
 
     async def _read(self) -> None:
         place, is_away = self._floor, False
+        read_at = time.monotonic()
         while True:
+            before, read_at = read_at, time.monotonic()
             try:
                 changes = await self._feed.changes(place)
             except OpenBookingError as error:
@@ -140,6 +147,8 @@ class Broadcast:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             is_away = False
+            # What this read found may have come right after the one before began.
+            self._observer.read_feed(time.monotonic() - before)
             if changes:
                 place = changes[-1].cursor
                 self._keep(changes)

@@ -49,6 +49,7 @@ _MEDIA_TYPES: Final[dict[object, str]] = {
     dict[str, Any]: "application/json",
     CapacityPage: RPDE_MEDIA_TYPE,
     Change: "text/event-stream",
+    str: "text/plain",
 }
 _REQUEST_ID: Final = "5f2b6f6e0b5d4d0f8c6f1f7e2a9d3c41"
 _ID: Final = {"type": "string", "minLength": 1, "maxLength": 2048}

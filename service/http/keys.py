@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -9,9 +10,11 @@ from msgspec import Struct
 
 from service.http.access import Grant, Tokens
 from service.http.broadcast import Broadcast
+from service.http.observer import Observer
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
+from service.model import OrderItem
 from service.settings import Settings
 
 
@@ -30,8 +33,13 @@ READINESS: Final = web.AppKey("READINESS", Readiness)
 DOCUMENT: Final = web.AppKey("DOCUMENT", bytes)
 TOKENS: Final = web.AppKey("TOKENS", Tokens)
 
+OBSERVER: Final = web.AppKey[Observer]("OBSERVER")
+
 SPACES: Final = web.RequestKey("SPACES", int)
 """How many spaces or entries a call was about, for the log line."""
 
 GRANT: Final = web.RequestKey("GRANT", Grant)
 """What the token of a call allows, where the operator handed out tokens."""
+
+REFUSED: Final = web.RequestKey[Sequence[OrderItem]]("REFUSED")
+"""The OrderItems of an answer in which at least one has an error, for those who count."""

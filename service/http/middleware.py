@@ -17,9 +17,10 @@ from service.errors import (
     OpenBookingError,
     UnknownOrIncorrectEndpointError,
 )
-from service.http.keys import DASHBOARD, GRANT, SPACES, TOKENS
+from service.http.keys import DASHBOARD, GRANT, OBSERVER, REFUSED, SPACES, TOKENS
 from service.http.response import refusal
-from service.http.routes import ROUTE_OF, Route
+from service.http.routes import ROUTE_OF, UNKNOWN, Route
+from service.model import OrderItem
 
 _REQUEST_ID: Final = "X-Request-Id"
 _REFUSED: Final = "request.refused"
@@ -51,11 +52,11 @@ async def edge(
         error = _as_open_booking_error(raised, request_id)
         allowed = raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
         response = refusal(error, request_id, allowed=allowed)
-        if error.ordered_item is not None:
-            request.app[DASHBOARD].count(error.ordered_item)
     response.headers[_REQUEST_ID] = request_id
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-    _record(request, route, _Answered(response.status, error, request_id), began)
+    seconds = time.perf_counter() - began
+    _count(request, route, response.status, error, seconds)
+    _record(request, route, _Answered(response.status, error, request_id), seconds)
     return response
 
 
@@ -85,7 +86,27 @@ def _as_open_booking_error(raised: Exception, request_id: str) -> OpenBookingErr
     return InternalApplicationError("The service failed; its log has the details.")
 
 
-def _record(request: web.Request, route: Route | None, answered: _Answered, began: float) -> None:
+def _count(
+    request: web.Request,
+    route: Route | None,
+    status: int,
+    error: OpenBookingError | None,
+    seconds: float,
+) -> None:
+    """Tell those who count; what is refused is counted with all its reasons."""
+    errors = set() if error is None else {type(error).__name__}
+    items = request.get(REFUSED) if error is None else error.ordered_item
+    if items is not None:
+        request.app[DASHBOARD].count(items)
+        refused = (item for item in items if isinstance(item, OrderItem) and item.error)
+        errors.update(reason.type for item in refused for reason in item.error or ())
+    step = UNKNOWN if route is None else route.step
+    request.app[OBSERVER].answered(step, status, errors, seconds)
+
+
+def _record(
+    request: web.Request, route: Route | None, answered: _Answered, seconds: float
+) -> None:
     """Write one line for what changed something, or was refused."""
     status, error, request_id = answered
     events = None if route is None else route.events
@@ -95,7 +116,7 @@ def _record(request: web.Request, route: Route | None, answered: _Answered, bega
     fields: dict[str, object] = {
         "request_id": request_id,
         "status": status,
-        "duration_ms": round((time.perf_counter() - began) * 1000, 2),
+        "duration_ms": round(seconds * 1000, 2),
     }
     if (grant := request.get(GRANT)) is not None:
         fields["token"] = grant.name

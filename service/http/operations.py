@@ -9,7 +9,7 @@ import openapi_ui_bundles
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from service.http.keys import DOCUMENT, LEDGER, READINESS, SETTINGS
+from service.http.keys import DOCUMENT, GRANT, LEDGER, OBSERVER, READINESS, SETTINGS
 from service.http.response import answer
 
 _OURS: Final = Path(__file__).parent / "static"
@@ -68,6 +68,15 @@ async def readyz(request: web.Request) -> web.Response:
         status = "away"
     body = ReadyState(status, Components("up" if redis_up else "away"))
     return answer(body, status=200 if status == "ready" else 503)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Return what all workers have counted, as Prometheus or OpenMetrics text."""
+    if (grant := request.get(GRANT)) is not None:
+        grant.allow_everything()
+    exposition = request.app[OBSERVER].expose(request.headers.get(hdrs.ACCEPT, ""))
+    headers = {hdrs.CONTENT_TYPE: exposition.content_type}
+    return web.Response(body=exposition.body, headers=headers)
 
 
 async def openapi(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET
 
-from service.http.keys import DASHBOARD, LEDGER, SPACES
+from service.http.keys import LEDGER, REFUSED, SPACES
 from service.http.request import order_key, read_body, wants_strict
 from service.http.response import answer, nothing
 from service.ledger import Step
@@ -69,7 +69,7 @@ async def _quote(request: web.Request, step: Step) -> web.Response:
     quoted = await request.app[LEDGER].quote(key, step, order, strict=strict)
     request[SPACES] = sum(item.error is UNSET for item in quoted.body.ordered_item)
     if quoted.refused:
-        request.app[DASHBOARD].count(quoted.body.ordered_item)
+        request[REFUSED] = quoted.body.ordered_item
     headers = {"Preference-Applied": "handling=strict"} if strict else {}
     if quoted.retry_after is not None:
         headers[hdrs.RETRY_AFTER] = str(quoted.retry_after)

@@ -55,6 +55,10 @@ from service.model import (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _NOTHING: Final[Mapping[int, object]] = MappingProxyType({})
 
+OPERATION: Final = "operation"
+UNKNOWN: Final = "unknown"
+"""What a request without a route is counted as."""
+
 
 class Events(NamedTuple):
     """What the log calls a call that did what it was for, and one that did not."""
@@ -76,6 +80,7 @@ class Route(NamedTuple):
         gives: The type of the body of each status that is no OpenBookingError; None: no body.
         refuses: The errors that are its own, beside those that every call can have.
         events: Its events in the log; None: it changes nothing.
+        step: What it is counted as in the metrics.
 
     """
 
@@ -88,6 +93,7 @@ class Route(NamedTuple):
     gives: Mapping[int, object] = _NOTHING
     refuses: tuple[type[OpenBookingError], ...] = ()
     events: Events | None = None
+    step: str = OPERATION
 
 
 _OF_AN_ORDER: Final = ("seller", "Booking-Partner")
@@ -120,6 +126,8 @@ OPERATIONS: Final = (
         operations.readyz,
         gives={200: operations.ReadyState, 503: operations.ReadyState},
     ),
+    # Beyond this machine the numbers tell how business goes; on the admin listener all is open.
+    Route("GET", "/metrics", operations.metrics, Scope.READ, gives={200: str}),
 )
 
 ROUTES: Final = (
@@ -128,6 +136,7 @@ ROUTES: Final = (
         "/order-quote-templates/{uuid}",
         quotes.put_template,
         Scope.LEASE,
+        step="c1",
         parameters=(*_OF_AN_ORDER, "Prefer"),
         takes=OrderRequest,
         gives={200: OrderQuote, 409: OrderQuote},
@@ -139,6 +148,7 @@ ROUTES: Final = (
         "/order-quotes/{uuid}",
         quotes.put,
         Scope.LEASE,
+        step="c2",
         parameters=(*_OF_AN_ORDER, "Prefer"),
         takes=OrderRequest,
         gives={200: OrderQuote, 409: OrderQuote},
@@ -150,6 +160,7 @@ ROUTES: Final = (
         "/order-quotes/{uuid}",
         quotes.delete,
         Scope.LEASE,
+        step="release",
         parameters=_OF_AN_ORDER,
         gives={204: None},
         refuses=(TemporarilyUnableToDeleteOrderError,),
@@ -160,6 +171,7 @@ ROUTES: Final = (
         "/order-quotes/{uuid}",
         quotes.get,
         Scope.READ,
+        step="look",
         parameters=_OF_AN_ORDER,
         gives={200: OrderQuote},
         refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
@@ -169,6 +181,7 @@ ROUTES: Final = (
         "/order-quotes/{uuid}/payment-window",
         quotes.put_payment_window,
         Scope.LEASE,
+        step="payment_window",
         parameters=_OF_AN_ORDER,
         takes=PaymentWindowRequest,
         gives={200: Lease},
@@ -180,6 +193,7 @@ ROUTES: Final = (
         "/order-proposals/{uuid}",
         proposals.put,
         Scope.LEASE,
+        step="p",
         parameters=_OF_AN_ORDER,
         takes=OrderRequest,
         gives={201: OrderProposal},
@@ -191,6 +205,7 @@ ROUTES: Final = (
         "/order-proposals/{uuid}",
         proposals.patch,
         Scope.LEASE,
+        step="decide",
         parameters=_OF_AN_ORDER,
         takes=ProposalPatch,
         gives={204: None},
@@ -202,6 +217,7 @@ ROUTES: Final = (
         "/order-proposals/{uuid}",
         proposals.get,
         Scope.READ,
+        step="look",
         parameters=_OF_AN_ORDER,
         gives={200: OrderProposal},
         refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
@@ -211,6 +227,7 @@ ROUTES: Final = (
         "/orders/{uuid}",
         orders.put,
         Scope.LEASE,
+        step="b",
         parameters=_OF_AN_ORDER,
         takes=OrderRequest,
         gives={201: Order},
@@ -222,6 +239,7 @@ ROUTES: Final = (
         "/orders/{uuid}",
         orders.patch,
         Scope.LEASE,
+        step="cancel",
         parameters=_OF_AN_ORDER,
         takes=OrderPatch,
         gives={204: None},
@@ -233,6 +251,7 @@ ROUTES: Final = (
         "/orders/{uuid}",
         orders.delete,
         Scope.LEASE,
+        step="delete",
         parameters=_OF_AN_ORDER,
         gives={204: None},
         refuses=(UnknownOrderError, TemporarilyUnableToDeleteOrderError),
@@ -243,6 +262,7 @@ ROUTES: Final = (
         "/orders/{uuid}",
         orders.get,
         Scope.READ,
+        step="look",
         parameters=_OF_AN_ORDER,
         gives={200: Order},
         refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
@@ -252,6 +272,7 @@ ROUTES: Final = (
         "/opportunities",
         opportunities.put,
         Scope.ADMIN,
+        step="register",
         parameters=("seller",),
         takes=list[OpportunityRegistration],
         gives={200: Registration},
@@ -262,6 +283,7 @@ ROUTES: Final = (
         "/opportunities",
         opportunities.get,
         Scope.READ,
+        step="inspect",
         parameters=_OF_OPPORTUNITIES,
         gives={200: list[Opportunity]},
     ),
@@ -270,6 +292,7 @@ ROUTES: Final = (
         "/opportunities",
         opportunities.delete,
         Scope.ADMIN,
+        step="withdraw",
         parameters=_OF_OPPORTUNITIES,
         gives={204: None},
         events=Events("opportunities.withdrawn", "request.refused"),
@@ -279,6 +302,7 @@ ROUTES: Final = (
         "/sellers",
         sellers.put,
         Scope.ADMIN,
+        step="policy",
         parameters=("seller",),
         takes=SellerPolicy,
         gives={200: SellerPolicy},
@@ -289,6 +313,7 @@ ROUTES: Final = (
         "/sellers",
         sellers.get,
         Scope.READ,
+        step="policy",
         parameters=("seller",),
         gives={200: SellerPolicy},
     ),
@@ -297,6 +322,7 @@ ROUTES: Final = (
         "/capacity-feed",
         feed.get,
         Scope.READ,
+        step="feed",
         parameters=_OF_THE_FEED,
         gives={200: CapacityPage},
     ),
@@ -305,6 +331,7 @@ ROUTES: Final = (
         "/capacity-events",
         events.get,
         Scope.READ,
+        step="events",
         parameters=("seller", "some-id", "Last-Event-ID", *_OF_THE_FEED),
         gives={200: Change},
     ),
@@ -312,12 +339,16 @@ ROUTES: Final = (
     Route("GET", "/openapi.json", operations.openapi, gives={200: dict[str, Any]}),
     Route("GET", "/docs", operations.docs),
     Route("GET", "/docs/{asset}", operations.docs_asset),
-    Route("GET", "/dashboard", dashboard.page),
-    Route("GET", "/dashboard/{asset}", dashboard.asset),
-    Route("GET", "/dashboard/data/sellers", dashboard.sellers, Scope.READ),
-    Route("GET", "/dashboard/data/opportunities", dashboard.lines, Scope.READ),
-    Route("GET", "/dashboard/data/opportunity", dashboard.opportunity, Scope.READ),
-    Route("GET", "/dashboard/data/pulse", dashboard.pulse, Scope.READ),
+    Route("GET", "/dashboard", dashboard.page, step="dashboard"),
+    Route("GET", "/dashboard/{asset}", dashboard.asset, step="dashboard"),
+    Route("GET", "/dashboard/data/sellers", dashboard.sellers, Scope.READ, step="dashboard"),
+    Route("GET", "/dashboard/data/opportunities", dashboard.lines, Scope.READ, step="dashboard"),
+    Route(
+        "GET", "/dashboard/data/opportunity", dashboard.opportunity, Scope.READ, step="dashboard"
+    ),
+    Route("GET", "/dashboard/data/pulse", dashboard.pulse, Scope.READ, step="dashboard"),
 )
 
 ROUTE_OF: Final[Mapping[object, Route]] = {route.handler: route for route in ROUTES}
+STEPS: Final = (*sorted({route.step for route in ROUTES}), UNKNOWN)
+"""What requests are counted as."""

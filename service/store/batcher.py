@@ -29,6 +29,7 @@ from redis.exceptions import (
 )
 
 from service.store.errors import NothingSentError, OutcomeUnknownError, StoreError, refusal
+from service.store.observer import UNOBSERVED, Observer
 
 Part: TypeAlias = str | bytes | int
 """One word of a command."""
@@ -122,7 +123,11 @@ class Batcher:
     """The only thing that talks to one Redis node."""
 
     def __init__(
-        self, make_connection: Callable[[], AbstractConnection], *, deadline_seconds: float = 2.0
+        self,
+        make_connection: Callable[[], AbstractConnection],
+        *,
+        deadline_seconds: float = 2.0,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Make a batcher; it connects when the first call comes.
 
@@ -130,9 +135,11 @@ class Batcher:
             make_connection: Makes an unconnected connection that answers in bytes, speaks RESP2
                 (which has no message that nobody asked for) and never retries; see `connect.py`.
             deadline_seconds: How long a call may take in all, reconnecting included.
+            observer: Is told of every pipeline that was answered.
 
         """
         self._make_connection = make_connection
+        self._observer = observer
         self._deadline_seconds = deadline_seconds
         self._connection: AbstractConnection | None = None
         self._waiting: list[_Call] = []
@@ -217,6 +224,8 @@ class Batcher:
         """
         for call in batch:
             call.unanswered += 1
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         answered = 0
         repeated: list[_Call] = []
         try:
@@ -234,6 +243,7 @@ class Batcher:
                             # After a fail-over the name may already lead to the new primary.
                             connection.mark_for_reconnect()
                     answered += 1
+            self._observer.exchanged(len(batch), loop.time() - began)
         except Exception as error:  # noqa: BLE001 - whatever broke, nobody may wait for ever
             self._last_failure = str(error) or "Redis does not answer."
             # With replies missing, the next ones could not be told apart on this connection.

@@ -8,6 +8,7 @@ from typing import Any, Final
 from service.store.batcher import Batcher, Part
 from service.store.errors import NothingSentError
 from service.store.keys import Keys, PartitionKeys
+from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.replies import Item
 from service.store.scripts import load_scripts
 
@@ -24,10 +25,18 @@ _MORE_KEYS: Final = 0
 class Calls:
     """Runs verbs on one Redis."""
 
-    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
+    def __init__(
+        self,
+        batcher: Batcher,
+        *,
+        key_prefix: str,
+        partitions: int,
+        observer: Observer = UNOBSERVED,
+    ) -> None:
         """Run them through `batcher`, on keys that begin with `key_prefix`."""
         self.keys = Keys(key_prefix, partitions)
         self.batcher = batcher
+        self.observer = observer
         self._scripts = load_scripts()
 
     async def run(
@@ -60,9 +69,9 @@ class Calls:
             for item in items:
                 all_arguments += item
         for _ in range(_TRIES):
-            reply: list[Any] = await self.batcher.call(
-                self._scripts[verb], all_keys, all_arguments
-            )
+            with self.observer.script(verb):
+                told = await self.batcher.call(self._scripts[verb], all_keys, all_arguments)
+            reply: list[Any] = settled(told, self.observer)
             if reply[0] != _MORE_KEYS:
                 return reply
             for ref in (raw.decode() for raw in reply[1:]):

@@ -105,6 +105,7 @@ class Orders:
         arguments = QuoteArguments(order.owner, step, *terms, int(strict), refused)
         reply = await self._run("quote", order, QuoteKeys, arguments, basket)
         raise_refusal(reply)
+        self._observe(step, reply[2], *reply[4:])
         return Quotation(reply[1], reply[2], availabilities(reply[3], basket))
 
     async def propose(
@@ -138,9 +139,10 @@ class Orders:
         raise_refusal(reply)
         if reply[0] == _REFUSED:
             return Booking(availabilities=availabilities(reply[2], basket), now=reply[1])
-        return Booking(
-            record=order_record(reply[2:]), before=reply[0] == _BEFORE, expires=reply[1]
-        )
+        before = reply[0] == _BEFORE
+        if not before:
+            self._calls.observer.happened("proposed")
+        return Booking(record=order_record(reply[2:]), before=before, expires=reply[1])
 
     async def book(
         self,
@@ -173,7 +175,10 @@ class Orders:
         raise_refusal(reply)
         if reply[0] == _REFUSED:
             return Booking(availabilities=availabilities(reply[2], basket), now=reply[1])
-        return Booking(record=order_record(reply[1:]), before=reply[0] == _BEFORE)
+        before = reply[0] == _BEFORE
+        if not before:
+            self._calls.observer.happened("booked")
+        return Booking(record=order_record(reply[1:]), before=before)
 
     async def decide(self, order: OrderKey, status: str, *, grace_seconds: int) -> None:
         """Say what the Seller or the Customer decided upon a proposal.
@@ -221,6 +226,8 @@ class Orders:
     async def release(self, order: OrderKey) -> int:
         """Give back what an Order holds, and return how many spaces that was."""
         reply = await self._run("release", order, ReleaseKeys, ReleaseArguments(order.owner))
+        if reply[1]:
+            self._calls.observer.happened("released")
         return int(reply[1])
 
     async def cancel(self, order: OrderKey, named: Sequence[Cancellation]) -> None:
@@ -273,6 +280,18 @@ class Orders:
         if not record.items:
             raise UnknownOrderError
         return record
+
+    def _observe(self, step: int, expires: int, step_before: int, expires_before: int) -> None:
+        """Tell what C1 or C2 made of the lease; the same lease once more is no event."""
+        if not expires:
+            if expires_before:
+                self._calls.observer.happened("released")
+        elif not expires_before:
+            self._calls.observer.happened("granted")
+        elif step > step_before:
+            self._calls.observer.happened("converted")
+        elif expires > expires_before:
+            self._calls.observer.happened("extended")
 
     async def _run(
         self,

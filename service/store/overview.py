@@ -102,7 +102,7 @@ class Overview:
 
         """
         clock, *counts = await asyncio.gather(
-            self._clock(),
+            self.clock(),
             *(self._batcher.command("ZCARD", keys.feed) for keys in self._partitions),
         )
         shares = [
@@ -135,7 +135,7 @@ class Overview:
 
         """
         place = self._place(seller, id_)
-        clock = await self._clock()
+        clock = await self.clock()
         holds_key = place.partition.holds(place.ref)
         [row], members, count = await asyncio.gather(
             self._rows([place], clock),
@@ -147,7 +147,7 @@ class Overview:
     async def find(self, sellers: Iterable[str], id_: str) -> list[OpportunityRow]:
         """Return the Opportunities of these Sellers that have this `@id`."""
         places = [self._place(seller, id_) for seller in sellers]
-        rows = await self._rows(places, await self._clock())
+        rows = await self._rows(places, await self.clock())
         return [row for row in rows if row]
 
     async def lapsing(self, limit: int) -> Lapsing:
@@ -158,7 +158,7 @@ class Overview:
 
         """
         clock, *due = await asyncio.gather(
-            self._clock(),
+            self.clock(),
             *(
                 self._batcher.command("ZRANGE", keys.due, 0, limit - 1, "WITHSCORES")
                 for keys in self._partitions
@@ -181,7 +181,30 @@ class Overview:
         first = heapq.nsmallest(limit, holds, key=lambda hold: (hold.expires, hold.uuid))
         return Lapsing(clock, first)
 
-    async def _clock(self) -> float:
+    async def inspect(
+        self, keys: PartitionKeys, refs: Sequence[str], clock: float
+    ) -> tuple[list[OpportunityRow], int]:
+        """Return Opportunities by their names in the keys, and how many live holds they have.
+
+        Args:
+            keys: The partition that they are in.
+            refs: Their names; those that are not registered are left out.
+            clock: Redis's, in seconds since 1970.
+
+        """
+        rows, counts = await asyncio.gather(
+            self._rows([_Place(keys, ref) for ref in refs], clock),
+            asyncio.gather(
+                *(
+                    self._batcher.command("ZCOUNT", keys.holds(ref), f"({int(clock)}", "+inf")
+                    for ref in refs
+                )
+            ),
+        )
+        return [row for row in rows if row], sum(counts)
+
+    async def clock(self) -> float:
+        """Return Redis's clock in seconds since 1970."""
         seconds, microseconds = await self._batcher.command("TIME")
         return int(seconds) + int(microseconds) / 1_000_000
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from service.store.batcher import Batcher, Part
 from service.store.keys import Keys, PartitionKeys
+from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.scripts import ListKeys, load_scripts
 
 _LOOK: Final = 500
@@ -20,9 +21,17 @@ _STEP: Final = 50
 class DueList:
     """What has to be done of itself, by when; every partition has its own list."""
 
-    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
+    def __init__(
+        self,
+        batcher: Batcher,
+        *,
+        key_prefix: str,
+        partitions: int,
+        observer: Observer = UNOBSERVED,
+    ) -> None:
         """Find what is due of what is kept behind `batcher`, under keys of this prefix."""
         self._batcher = batcher
+        self._observer = observer
         self._partitions = Keys(key_prefix, partitions).partitions()
         self._script = load_scripts()["sweep"]
 
@@ -48,6 +57,8 @@ class DueList:
             for keys in self._partitions
         ]
         now, *replies = await asyncio.gather(self.now(), *earliest)
+        due = min((float(reply[1]) for reply in replies if reply), default=now)
+        self._observer.looked_at_due(now, max(0.0, now - due))
         return int(now), [
             keys
             for keys, reply in zip(self._partitions, replies, strict=True)
@@ -78,4 +89,4 @@ class DueList:
         for ref in refs:
             names += (keys.opportunity(ref), keys.holds(ref))
             groups += (ref, 0)
-        await self._batcher.call(self._script, names, groups)
+        settled(await self._batcher.call(self._script, names, groups), self._observer)

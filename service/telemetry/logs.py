@@ -1,4 +1,4 @@
-"""What the service says about itself: log lines on standard output.
+"""Log lines on standard output.
 
 Events are dotted words (`lease.granted`, `process.started`); values are short and technical.
 Nothing that a Broker sent about a person, no token and no password is ever passed to a logger.
