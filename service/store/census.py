@@ -16,7 +16,7 @@ from service.store.errors import StoreError
 from service.store.keys import Keys, PartitionKeys
 from service.store.overview import OpportunityRow, Overview
 
-PERIOD_SECONDS: Final = 15.0
+PERIOD_SECONDS: Final = 10.0
 """How old a census gets before the next one begins."""
 
 PORTION: Final = 100
@@ -26,7 +26,7 @@ PORTION: Final = 100
 _TURN_SECONDS: Final = 60
 _KEPT_SECONDS: Final = 3600
 _PAUSE_SECONDS: Final = 0.02
-_LOOK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 2.0
 
 
 class Census(NamedTuple):

@@ -8,15 +8,18 @@ from aiohttp import web
 from redis.asyncio.connection import AbstractConnection
 
 from service.http import Tokens, create_app
+from service.http import observer as http_observer
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
 from service.settings import Settings
 from service.store import Store
+from service.store import observer as store_observer
 from service.store.batcher import Batcher
 from service.store.conflicts import Conflicts
 from service.store.feed import Feed
 from service.store.overview import Overview
+from service.telemetry import Meter
 from tests.http.recording import RecordingLedger
 
 
@@ -27,9 +30,15 @@ def api(
     *,
     ledger: Ledger | None = None,
     feed: CapacityFeed | None = None,
+    meter: Meter | None = None,
 ) -> web.Application:
     """Return the API over a Redis; another ledger or feed than that one's are the test's own."""
-    store = Store(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    store = Store(
+        batcher,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        observer=meter or store_observer.UNOBSERVED,
+    )
     own = Feed(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
     overview = Overview(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
     conflicts = Conflicts(batcher, key_prefix=settings.key_prefix)
@@ -39,14 +48,20 @@ def api(
         tokens,
         feed or CapacityFeed(own),
         Dashboard(overview, conflicts),
+        observer=meter or http_observer.UNOBSERVED,
     )
 
 
 def recorded(
-    recording: RecordingLedger | Ledger, settings: Settings, tokens: Tokens | None = None
+    recording: RecordingLedger | Ledger,
+    settings: Settings,
+    tokens: Tokens | None = None,
+    meter: Meter | None = None,
 ) -> web.Application:
     """Return the API over a ledger that remembers what it was asked, and without a Redis."""
-    return api(Batcher(_no_connection), settings, tokens, ledger=cast("Ledger", recording))
+    return api(
+        Batcher(_no_connection), settings, tokens, ledger=cast("Ledger", recording), meter=meter
+    )
 
 
 def fed(feed: CapacityFeed) -> web.Application:

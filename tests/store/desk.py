@@ -26,6 +26,7 @@ from service.model import (
 from service.settings import Settings
 from service.store import Store
 from service.store.batcher import Batcher
+from service.store.observer import UNOBSERVED, Observer
 
 OPENACTIVE = "https://openactive.io/"
 SELLER = "https://example.com/api/organisations/123"
@@ -77,14 +78,17 @@ def _short(name: str) -> str:
 class Desk:
     """One Seller's ledger, and customers who are known by a number."""
 
-    def __init__(self, batcher: Batcher, **settings: Any) -> None:
-        """Open a desk; `settings` are those of the service."""
+    def __init__(
+        self, batcher: Batcher, observer: Observer = UNOBSERVED, /, **settings: Any
+    ) -> None:
+        """Open a desk; `settings` are those of the service, `observer` is told what happens."""
         self.batcher = batcher
         self.settings = Settings(**settings)
         self.store = Store(
             batcher,
             key_prefix=self.settings.key_prefix,
             partitions=self.settings.partitions,
+            observer=observer,
         )
         self.ledger = Ledger(self.store, self.settings)
 
