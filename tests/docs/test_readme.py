@@ -114,7 +114,12 @@ def test_the_make_commands_exist() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))],
+    [
+        README,
+        ROOT / "CHANGELOG.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "deploy").rglob("*.md")),
+    ],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_links_lead_somewhere(page: Path) -> None:
