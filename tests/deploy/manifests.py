@@ -83,7 +83,8 @@ def port_names(pod: Manifest) -> dict[str, int]:
 
 def is_selected(pod: Manifest, labels: dict[str, str]) -> bool:
     """Tell whether a Pod has these labels."""
-    return labels.items() <= pod["metadata"]["labels"].items()
+    own: dict[str, str] = pod["metadata"]["labels"]
+    return labels.items() <= own.items()
 
 
 def environment(container: Manifest) -> dict[str, str]:

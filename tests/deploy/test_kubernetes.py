@@ -1,5 +1,6 @@
 """What Kustomize makes of deploy/kubernetes, and what no schema can see in it."""
 
+import inspect
 import json
 import os
 import re
@@ -137,7 +138,7 @@ def test_the_service_is_probed_where_it_answers(manifests: list[Manifest]) -> No
 
 def test_probes_outlast_a_slow_redis(manifests: list[Manifest]) -> None:
     """The probes wait longer than `/readyz` may take, which is as long as a call to Redis may."""
-    deadline = Batcher.__init__.__kwdefaults__["deadline_seconds"]
+    deadline = inspect.signature(Batcher).parameters["deadline_seconds"].default
     for container in services(manifests):
         assert container["readinessProbe"]["timeoutSeconds"] > deadline
 
