@@ -13,6 +13,7 @@ import structlog
 
 from service import telemetry, welcome, worker
 from service.http import STEPS, TokensFile
+from service.http.serving import IN_FLIGHT_SECONDS
 from service.listening import Listener
 from service.settings import Settings
 from service.store.connect import ConnectionFactory, connection_factory
@@ -94,7 +95,7 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
         [Worker(lifeline, functools.partial(work, index)) for index in range(settings.workers)],
         valkeys,
         lifeline=lifeline,
-        finish_seconds=settings.drain_seconds + worker.IN_FLIGHT_SECONDS + _MARGIN_SECONDS,
+        finish_seconds=settings.drain_seconds + IN_FLIGHT_SECONDS + _MARGIN_SECONDS,
         on_stop=refuse_connections,
     ).run()
 

@@ -134,6 +134,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             examples=["/etc/lease/tokens"],
         ),
     ] = None
+    maximum_in_flight: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Calls that one worker process answers at once; further ones get a 503"
+            " with Retry-After.",
+            examples=["1000"],
+        ),
+    ] = 1000
     rate_limit: Annotated[
         _Rate | None,
         Meta(

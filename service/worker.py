@@ -11,15 +11,12 @@ from typing import Final, NamedTuple
 
 import structlog
 import uvloop
-from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from service.http import BROADCAST, READINESS, TokensFile, create_admin_app, create_app
-from service.http.observer import Observer
+from service.http.serving import serving
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
-from service.listening import BACKLOG
 from service.settings import Settings
 from service.store import Store
 from service.store.batcher import Batcher
@@ -37,13 +34,6 @@ from service.sweeper import Sweeper
 from service.telemetry import Meter, Metrics
 from service.webhooks import sending
 
-IN_FLIGHT_SECONDS: Final = 10.0
-"""How long a request may go on after the worker stopped listening."""
-
-_CLOSE_SECONDS: Final = 1.0
-
-# A request line with a hundred long ids in its query still fits.
-_LINE_LIMIT: Final = 65_536
 _PAUSE_SECONDS: Final = 0.5
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -131,8 +121,8 @@ async def _serve(assignment: Assignment) -> int:
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))
         if file is not None:
             await resources.enter_async_context(_in_background(file.follow()))
-        await resources.enter_async_context(_listening(admin, assignment.admin, meter))
-        await resources.enter_async_context(_listening(api, assignment.api, meter))
+        await resources.enter_async_context(serving(admin, assignment.admin))
+        await resources.enter_async_context(serving(api, assignment.api))
         _log.info("worker.listening", pid=os.getpid())
         checking = asyncio.create_task(_check_until_usable(gate, assignment))
         ending = asyncio.create_task(_end_of_service(assignment.lifeline))
@@ -172,46 +162,6 @@ def _webhooks(
     return sending(feed, turn, settings.webhook_url, settings.webhook_secret)
 
 
-class InFlight:
-    """The requests that are being answered.
-
-    aiohttp throws away what it receives once it shuts down, and with it the rest of a body that is
-    on its way: whoever stops a server waits here first.
-    """
-
-    def __init__(self, observer: Observer) -> None:
-        """Begin with none; tell `observer` of every one."""
-        self._observer = observer
-        self._count = 0
-        self._none = asyncio.Event()
-        self._none.set()
-        self._is_finishing = False
-
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Count a request in and out; at the end, ask the client to connect elsewhere."""
-        self._count += 1
-        self._observer.changed_in_flight(1)
-        self._none.clear()
-        try:
-            response = await handler(request)
-            if self._is_finishing:
-                response.force_close()
-            return response
-        finally:
-            self._count -= 1
-            self._observer.changed_in_flight(-1)
-            if not self._count:
-                self._none.set()
-
-    async def finish(self, seconds: float) -> None:
-        """Return when none is left, or after so many seconds."""
-        self._is_finishing = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._none.wait()
-
-
 @contextlib.asynccontextmanager
 async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Let something run, which never ends by itself, until the end."""
@@ -222,33 +172,6 @@ async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[Non
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-@contextlib.asynccontextmanager
-async def _listening(
-    app: web.Application, sockets: Sequence[socket.socket], observer: Observer
-) -> AsyncIterator[None]:
-    """Serve an application; at the end stop listening, then finish what is in flight."""
-    in_flight = InFlight(observer)
-    app.middlewares.insert(0, in_flight.middleware)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        max_line_size=_LINE_LIMIT,
-        shutdown_timeout=_CLOSE_SECONDS,
-    )
-    await runner.setup()
-    try:
-        sites = [web.SockSite(runner, bound, backlog=BACKLOG) for bound in sockets]
-        for site in sites:
-            await site.start()
-        yield
-        for site in sites:
-            await site.stop()
-        await in_flight.finish(IN_FLIGHT_SECONDS)
-    finally:
-        await runner.cleanup()
 
 
 async def _check_until_usable(gate: Gate, assignment: Assignment) -> bool:

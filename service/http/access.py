@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -18,8 +17,8 @@ from service.errors import (
     InvalidAPITokenError,
     InvalidAuthorizationDetailsError,
     NoAPITokenError,
-    TooManyRequestsError,
 )
+from service.http.admission import Tally
 from service.http.pace import Pace
 from service.watching import Watch
 
@@ -72,7 +71,7 @@ class _Content(Struct, frozen=True, forbid_unknown_fields=True):
 class Grant:
     """What a token allows whoever presents it."""
 
-    __slots__ = ("_partners", "_sellers", "digest", "name", "pace", "scope")
+    __slots__ = ("_partners", "_sellers", "digest", "name", "pace", "scope", "shed")
 
     def __init__(self, token: Token, default_rate: float | None) -> None:
         """Read an entry of the tokens file; `default_rate` is for one without `rate`."""
@@ -83,6 +82,7 @@ class Grant:
         self._sellers = _bounds(token.sellers)
         rate = default_rate if token.rate is None else token.rate
         self.pace = None if rate is None else Pace(rate)
+        self.shed = Tally()
 
     def allow_partner(self, partner: str) -> None:
         """Let a call name this Booking Partner.
@@ -152,7 +152,7 @@ class Tokens:
                 grant.pace = pace
         self._grants = tuple(grants)
 
-    def authorise(self, authorization: str | None, needed: Scope, now: float) -> Grant:
+    def authorise(self, authorization: str | None, needed: Scope) -> Grant:
         """Let a request pass, or refuse it.
 
         Every token is compared, each in constant time, so that how long it takes says nothing.
@@ -160,7 +160,6 @@ class Tokens:
         Args:
             authorization: The request's `Authorization` header.
             needed: What the endpoint asks for.
-            now: Seconds of a clock that never goes back.
 
         Returns:
             What the token allows.
@@ -169,7 +168,6 @@ class Tokens:
             NoAPITokenError: There is no Bearer token.
             InvalidAPITokenError: The token is none of ours.
             InvalidAuthorizationDetailsError: The token's scope is too small.
-            TooManyRequestsError: It has called too often.
 
         """
         if authorization is None or not authorization[: len(_SCHEME)].lower() == _SCHEME:
@@ -182,11 +180,6 @@ class Tokens:
                 granted = grant
         if granted is None:
             raise InvalidAPITokenError("This API token is not known here.")
-        if granted.pace is not None and (seconds := granted.pace.take(now)):
-            raise TooManyRequestsError(
-                f"This token may make {granted.pace.rate:g} calls per second.",
-                retry_after=math.ceil(seconds),
-            )
         if granted.scope < needed:
             raise InvalidAuthorizationDetailsError(
                 f"This call needs a token of scope «{needed.name.lower()}»;"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.http.access import Tokens
+from service.http.admission import InFlight, Tally
 from service.http.broadcast import Broadcast
 from service.http.document import document
 from service.http.keys import (
@@ -14,10 +15,12 @@ from service.http.keys import (
     DASHBOARD,
     DOCUMENT,
     FEED,
+    IN_FLIGHT,
     LEDGER,
     OBSERVER,
     READINESS,
     SETTINGS,
+    SHED,
     TOKENS,
     Readiness,
 )
@@ -79,6 +82,14 @@ async def _end_streams(app: web.Application) -> None:
     app[BROADCAST].close()
 
 
+async def _expected(request: web.Request) -> None:
+    """Let the body come that waits for it, and ignore any other expectation (RFC 9110, 10.1.1)."""
+    if request.headers[hdrs.EXPECT].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # The answer itself has not begun.
+        request.writer.output_size = 0
+
+
 def _application(
     routes: Iterable[Route], ledger: Ledger, settings: Settings, observer: Observer
 ) -> web.Application:
@@ -87,5 +98,12 @@ def _application(
     app[SETTINGS] = settings
     app[OBSERVER] = observer
     app[READINESS] = Readiness()
-    app.add_routes([web.route(route.method, route.path, route.handler) for route in routes])
+    app[IN_FLIGHT] = InFlight(settings.maximum_in_flight, observer)
+    app[SHED] = Tally()
+    app.add_routes(
+        [
+            web.route(route.method, route.path, route.handler, expect_handler=_expected)
+            for route in routes
+        ]
+    )
     return app

@@ -11,8 +11,9 @@ from aiohttp import hdrs, web
 from service.errors import OpenBookingError
 from service.http.broadcast import TooSlowError
 from service.http.feed import cursor_of, parse_cursor
-from service.http.keys import BROADCAST, FEED
+from service.http.keys import BROADCAST, FEED, IN_FLIGHT, REQUEST_ID
 from service.http.request import ids_of, the_seller
+from service.http.response import sign
 from service.ledger.feed import Cursor
 
 PATIENCE_SECONDS: Final = 5.0
@@ -40,11 +41,13 @@ async def get(request: web.Request) -> web.StreamResponse:
     async with contextlib.aclosing(listening) as stream:
         first = await anext(stream)
         response = web.StreamResponse(headers=_HEADERS)
+        sign(response, request[REQUEST_ID])
         await response.prepare(request)
         try:
-            await _send(response, first)
-            async for text in stream:
-                await _send(response, text)
+            with request.app[IN_FLIGHT].streaming():
+                await _send(response, first)
+                async for text in stream:
+                    await _send(response, text)
         except (TimeoutError, TooSlowError):
             # To end the response properly would mean to wait for this listener once more.
             if request.transport is not None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from service.http.access import Grant, Tokens
+from service.http.admission import InFlight, Tally
 from service.http.broadcast import Broadcast
 from service.http.observer import Observer
 from service.ledger import Ledger
@@ -32,11 +33,16 @@ SETTINGS: Final = web.AppKey("SETTINGS", Settings)
 READINESS: Final = web.AppKey("READINESS", Readiness)
 DOCUMENT: Final = web.AppKey("DOCUMENT", bytes)
 TOKENS: Final = web.AppKey("TOKENS", Tokens)
+IN_FLIGHT: Final = web.AppKey("IN_FLIGHT", InFlight)
+SHED: Final = web.AppKey("SHED", Tally)
 
 OBSERVER: Final = web.AppKey[Observer]("OBSERVER")
 
 SPACES: Final = web.RequestKey("SPACES", int)
 """How many spaces or entries a call was about, for the log line."""
+
+REQUEST_ID: Final = web.RequestKey("REQUEST_ID", str)
+"""What its answer and its line in the log call a request."""
 
 GRANT: Final = web.RequestKey("GRANT", Grant)
 """What the token of a call allows, where the operator handed out tokens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import uuid
@@ -15,15 +16,29 @@ from service.errors import (
     InternalApplicationError,
     MethodNotAllowedError,
     OpenBookingError,
+    TooManyRequestsError,
     UnknownOrIncorrectEndpointError,
 )
-from service.http.keys import DASHBOARD, GRANT, OBSERVER, REFUSED, SPACES, TOKENS
-from service.http.response import refusal
+from service.http.access import Scope
+from service.http.admission import ShedError
+from service.http.keys import (
+    DASHBOARD,
+    GRANT,
+    IN_FLIGHT,
+    OBSERVER,
+    REFUSED,
+    REQUEST_ID,
+    SHED,
+    SPACES,
+    TOKENS,
+)
+from service.http.response import REQUEST_ID_HEADER, refusal, sign
 from service.http.routes import ROUTE_OF, UNKNOWN, Route
 from service.model import OrderItem
 
-_REQUEST_ID: Final = "X-Request-Id"
 _REFUSED: Final = "request.refused"
+_AWAY: Final = web.HTTPServiceUnavailable.status_code
+_RETRY_SECONDS: Final = 1
 _SANE_ID: Final = re.compile(r"[!-~]{1,128}")
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -43,33 +58,71 @@ async def edge(
     began = time.perf_counter()
     request_id = _request_id(request)
     route = ROUTE_OF.get(request.match_info.handler)
+    in_flight = request.app[IN_FLIGHT]
     response: web.StreamResponse
     error: OpenBookingError | None = None
+    is_shed = False
+    request[REQUEST_ID] = request_id
+    in_flight.enter()
     try:
-        _authorise(request, route, began)
+        if route is not None and route.scope is not None:
+            _admit(request, route, route.scope, began)
         response = await handler(request)
+    except ShedError as shed:
+        error, is_shed = shed.error, True
+        response = refusal(error, request_id)
     except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
         error = _as_open_booking_error(raised, request_id)
         allowed = raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
         response = refusal(error, request_id, allowed=allowed)
-    response.headers[_REQUEST_ID] = request_id
+    finally:
+        in_flight.leave()
+    if in_flight.is_finishing:
+        response.force_close()
+    sign(response, request_id)
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     seconds = time.perf_counter() - began
     _count(request, route, response.status, error, seconds)
-    _record(request, route, _Answered(response.status, error, request_id), seconds)
+    # A line for each that is shed would cost more than the call.
+    if not is_shed:
+        _record(request, route, _Answered(response.status, error, request_id), seconds)
     return response
 
 
 def _request_id(request: web.Request) -> str:
-    given = request.headers.get(_REQUEST_ID)
+    given = request.headers.get(REQUEST_ID_HEADER)
     return given if given and _SANE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _authorise(request: web.Request, route: Route | None, now: float) -> None:
+def _admit(request: web.Request, route: Route, scope: Scope, now: float) -> None:
+    """Let a call of the API pass: its token allows it, and there are not too many already.
+
+    Raises:
+        OpenBookingError: Its token does not allow it.
+        ShedError: There are too many, of everyone or of this token.
+
+    """
     tokens = request.app.get(TOKENS)
-    if tokens is not None and route is not None and route.scope is not None:
-        presented = request.headers.get(hdrs.AUTHORIZATION)
-        request[GRANT] = tokens.authorise(presented, route.scope, now)
+    if tokens is not None:
+        grant = tokens.authorise(request.headers.get(hdrs.AUTHORIZATION), scope)
+        request[GRANT] = grant
+        if grant.pace is not None and (seconds := grant.pace.take(now)):
+            grant.shed.add("token.too_fast", now, token=grant.name)
+            raise ShedError(
+                TooManyRequestsError(
+                    f"This token may make {grant.pace.rate:g} calls per second.",
+                    retry_after=math.ceil(seconds),
+                )
+            )
+    if request.app[IN_FLIGHT].is_full:
+        request.app[SHED].add("requests.too_many", now)
+        kind = next((kind for kind in route.refuses if kind.status == _AWAY), None)
+        busy = "Too many calls at once; nothing was changed. Repeat this one a little later."
+        raise ShedError(
+            OpenBookingError(busy, status=_AWAY, retry_after=_RETRY_SECONDS)
+            if kind is None
+            else kind(busy, retry_after=_RETRY_SECONDS)
+        )
 
 
 def _as_open_booking_error(raised: Exception, request_id: str) -> OpenBookingError:
@@ -124,5 +177,5 @@ def _record(
         fields["error"] = type(error).__name__
     elif (spaces := request.get(SPACES)) is not None:
         fields["spaces"] = spaces
-    write = _log.error if status == web.HTTPServiceUnavailable.status_code else _log.info
+    write = _log.error if status == _AWAY else _log.info
     write(event, **fields)

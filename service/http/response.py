@@ -16,6 +16,8 @@ from service.model import CONTEXT, MEDIA_TYPE
 REPLAYED: Final[Mapping[str, str]] = {"Idempotency-Replayed": "true"}
 """Says that an earlier call did it (contract, rule 17)."""
 
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -30,6 +32,12 @@ def answer(
     response = web.Response(body=_encode(body), status=status, headers=headers)
     response.headers[hdrs.CONTENT_TYPE] = media_type
     return response
+
+
+def sign(response: web.StreamResponse, request_id: str) -> None:
+    """Give an answer the headers that all have; aiohttp's own `Server` would tell its version."""
+    response.headers[REQUEST_ID_HEADER] = request_id
+    response.headers[hdrs.SERVER] = "lease-service"
 
 
 def nothing(headers: Mapping[str, str] | None = None) -> web.Response:
@@ -48,7 +56,7 @@ def refusal(
         allowed: The verbs that the endpoint knows, for a 405.
 
     """
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store"}
     if error.retry_after is not None:
         headers[hdrs.RETRY_AFTER] = str(error.retry_after)
     if error.status_code == web.HTTPUnauthorized.status_code:
@@ -61,4 +69,9 @@ def refusal(
         request_id=request_id,
         ordered_item=UNSET if error.ordered_item is None else error.ordered_item,
     )
-    return answer(body, status=error.status_code, headers=headers)
+    response = answer(body, status=error.status_code, headers=headers)
+    sign(response, request_id)
+    if error.status_code == web.HTTPRequestTimeout.status_code:
+        # The rest of the request may come still, and is no request.
+        response.force_close()
+    return response

@@ -1,0 +1,129 @@
+"""One connection of a client: how long it may dawdle, and what it hears that speaks no HTTP.
+
+aiohttp waits for a request, for its body, and for an answer to be taken as long as the client
+likes. Here one look a second at every connection ends that, and costs a request nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from service.errors import InternalApplicationError, OpenBookingError
+from service.http.response import refusal
+
+LINE_BYTES: Final = 65_536
+"""The longest request line: one with a hundred long ids in its query still fits."""
+
+HEADER_BYTES: Final = 8192
+"""The longest header, with its name."""
+
+HEADERS: Final = 100
+"""The most headers of a request."""
+
+HEAD_SECONDS: Final = 10.0
+"""How long a request's line and headers may take; the first ones, from the connection on."""
+
+MOVE_SECONDS: Final = 20.0
+"""How long a body, or an answer, may take for the next `MOVE_BYTES`."""
+
+MOVE_BYTES: Final = 1024
+
+_REQUEST_TIMEOUT: Final = 408
+_HEADERS_TOO_LARGE: Final = 431
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's side of a connection, with an end to its patience.
+
+    What it looks at is aiohttp's own state, which has no other name: tests/http/test_connection.py
+    notices when that changes.
+    """
+
+    __slots__ = ("_doing", "_mark", "_received", "_since")
+
+    def __init__(self, manager: web.Server, **options: object) -> None:
+        """Wait for a client; arguments as aiohttp has them."""
+        super().__init__(manager, **options)  # type: ignore[arg-type] # they are passed on as they are
+        self._received = 0
+        self._doing: tuple[str, int] = ("", 0)
+        self._mark = 0
+        self._since = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        self._received += len(data)
+        super().data_received(data)
+
+    def look(self, now: float) -> None:
+        """End the connection if its client is too slow; call this about once a second.
+
+        Args:
+            now: Seconds of a clock that never goes back.
+
+        """
+        what, progress = self._state()
+        doing = (what, self._request_count)
+        if doing != self._doing:
+            self._doing, self._since, self._mark = doing, now, progress
+        elif what == "wait":
+            if progress == self._mark and self._request_count:
+                # Between two requests it may be silent for as long as aiohttp keeps it.
+                self._since = now
+            elif now - self._since >= HEAD_SECONDS:
+                self.force_close()
+        elif what and now - self._since >= MOVE_SECONDS:
+            if progress - self._mark < MOVE_BYTES:
+                self._give_up(what)
+            self._since, self._mark = now, progress
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's signature
+    ) -> web.StreamResponse:
+        """Answer what never reached the application, as an OpenBookingError (rule 24)."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("The answer has begun already.")
+        error: OpenBookingError
+        if isinstance(exc, LineTooLong):
+            limits = f"A request line has {LINE_BYTES} bytes at most, a header {HEADER_BYTES}."
+            error = OpenBookingError(limits, status=_HEADERS_TOO_LARGE)
+        elif status < web.HTTPInternalServerError.status_code:
+            error = OpenBookingError("The request is no HTTP/1.1 that this service reads.")
+        else:
+            error = InternalApplicationError("The service failed.")
+        response = refusal(error, uuid.uuid4().hex)
+        response.force_close()
+        return response
+
+    def _state(self) -> tuple[str, int]:
+        """Return what the connection waits for its client to do, and how far that has come."""
+        if self.transport is None:
+            return "", 0
+        if self.writing_paused:
+            return "read", -self.transport.get_write_buffer_size()
+        request = self._current_request
+        if request is not None:
+            is_ours = request.content.is_eof() or self._reading_paused or self._buffer_paused
+            return ("", 0) if is_ours else ("send", self._received)
+        return ("", 0) if self._waiter is None else ("wait", self._received)
+
+    def _give_up(self, what: str) -> None:
+        if what == "send" and self._current_request is not None:
+            # Whoever reads the body gets this instead, and the client is told.
+            self._current_request.content.set_exception(
+                OpenBookingError(
+                    f"The body came too slowly: {MOVE_BYTES} bytes in {MOVE_SECONDS:g} s are the"
+                    " least.",
+                    status=_REQUEST_TIMEOUT,
+                )
+            )
+        elif self.transport is not None:
+            # What it has not taken is not sent any more.
+            self.transport.abort()
