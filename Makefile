@@ -34,7 +34,7 @@ test: $(VENV)/.dev ## lint, check the types, run every test; PYTEST="-k lease" p
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST)
 
-model: $(VENV)/.dev ## play 100 times as many steps against the model as `make test` does (most of an hour)
+model: $(VENV)/.dev ## play 100 times as many steps as `make test` does, and 1,000 histories (most of an hour)
 	$(BIN)/python -m pytest tests/model --hypothesis-profile=long
 
 bench: $(VENV)/.dev ## measure on every server there is (minutes); adds to docs/benchmarks.md

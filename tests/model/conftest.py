@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 STEPS = pytest.StashKey[int]()
+HISTORIES = pytest.StashKey[list[int]]()
 
 _SHORT = settings(
     max_examples=150,
@@ -33,12 +34,27 @@ def count_step(request: pytest.FixtureRequest) -> Callable[[], None]:
     return count
 
 
+@pytest.fixture
+def count_history(request: pytest.FixtureRequest) -> Callable[[int], None]:
+    """Give what counts a history of so many calls that was found linearizable."""
+
+    def count(calls: int) -> None:
+        request.config.stash.setdefault(HISTORIES, []).append(calls)
+
+    return count
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say how many steps were played."""
+    """Say how many steps were played, and how many histories were judged."""
     steps = config.stash.get(STEPS, 0)
     if steps:
         terminalreporter.write_line(
             f"{steps:,} steps were played against the model of the contract."
+        )
+    calls = config.stash.get(HISTORIES, [])
+    if calls:
+        terminalreporter.write_line(
+            f"{len(calls):,} histories with {sum(calls):,} calls were found linearizable."
         )

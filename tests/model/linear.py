@@ -1,0 +1,220 @@
+"""Whether the answers to concurrent calls are those of some order of the calls, one by one.
+
+That is linearizability: each call seems to happen at one instant between its beginning and its
+end. The search is that of Wing and Gong, with Lowe's memo of what was tried: take any call that
+nothing unanswered has to precede, ask the contract what it answers now, and go on where that is
+what was answered. Three things keep it short.
+
+- Opportunities that no basket and no Order has in common are independent, and searched apart.
+- A call that changes nothing now and could not later, and whose answer fits, is taken at once: no
+  other place is better. A refused C1 is no such call where its Order may get a lease meanwhile,
+  which it would then have given back.
+- A call of unknown outcome, whose caller saw no answer, may happen at any later time or never.
+  It is tried last, and only where it changes something.
+
+A search that visits too many states ends without a verdict, and that is not a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from tests.model.sequential import Answer, Call, State, play
+
+NEVER = float("inf")
+MOST_STATES = 50_000
+
+
+class Event(NamedTuple):
+    """One call as its caller saw it."""
+
+    call: Call
+    answer: Answer | None
+    """None: the outcome is unknown."""
+    begin: float
+    end: float
+    """When the answer was there; NEVER where none came."""
+
+
+class Violation(AssertionError):  # noqa: N818 - it is what a history has, not what went wrong here
+    """No order of the calls gives these answers."""
+
+
+class Inconclusive(AssertionError):  # noqa: N818 - as above
+    """The search was given up, so nobody knows."""
+
+
+class _Node:
+    """A place in the search: what has happened, and what may be tried next."""
+
+    def __init__(self, done: int, state: State, branches: Iterator[tuple[int, State]]) -> None:
+        self.done = done
+        self.state = state
+        self.branches = branches
+
+
+class _Search:
+    """The search for an order of one history."""
+
+    def __init__(self, events: Sequence[Event], most_states: int) -> None:
+        self._events = sorted(events, key=lambda event: event.begin)
+        self._most_states = most_states
+        self._answered = sum(
+            1 << index for index, event in enumerate(self._events) if event.answer is not None
+        )
+        self._idle = [self._is_idle(event) for event in self._events]
+        self._seen = set[tuple[int, State]]()
+        self._furthest: tuple[int, State]
+
+    def run(self, state: State) -> None:
+        """Return when there is an order.
+
+        Raises:
+            Violation: There is none.
+            Inconclusive: It is not known.
+
+        """
+        self._furthest = 0, state
+        stack = [self._visit(0, state)]
+        while stack:
+            node = stack[-1]
+            if node.done & self._answered == self._answered:
+                return
+            step = next(node.branches, None)
+            if step is None:
+                stack.pop()
+                continue
+            index, state = step
+            done = node.done | 1 << index
+            if (done, state) not in self._seen:
+                self._seen.add((done, state))
+                if len(self._seen) > self._most_states:
+                    raise Inconclusive(f"no verdict after {self._most_states:,} states")
+                stack.append(self._visit(done, state))
+        raise Violation(self._explain())
+
+    def _is_idle(self, event: Event) -> bool:
+        """Tell whether a call that changes nothing at one place changes nothing at a later one.
+
+        Its answer says so, or nobody asks anything of the same Order at the same time.
+        """
+        return changes_nothing(event) or not any(
+            other.call.order == event.call.order
+            and other.begin <= event.end
+            and other.end >= event.begin
+            for other in self._events
+            if other is not event
+        )
+
+    def _visit(self, done: int, state: State) -> _Node:
+        """Take all that changes nothing, and find what may come next."""
+        played: dict[int, tuple[State, Answer]] = {}
+        was = -1
+        while was != done:
+            was = done
+            for index in self._minimal(done):
+                if index not in played:
+                    played[index] = play(state, self._events[index].call)
+                after, answer = played[index]
+                fits = answer == self._events[index].answer
+                if fits and after is state and self._idle[index]:
+                    done |= 1 << index
+        if done.bit_count() > self._furthest[0].bit_count():
+            self._furthest = done, state
+        branches = [
+            (index, played[index][0])
+            for index in self._minimal(done)
+            if self._events[index].answer == played[index][1]
+            or (self._events[index].answer is None and played[index][0] is not state)
+        ]
+        branches.sort(key=lambda branch: self._events[branch[0]].end)
+        return _Node(done, state, iter(branches))
+
+    def _minimal(self, done: int) -> Iterator[int]:
+        """Yield the calls that no call which ended before they began has yet to precede."""
+        first_end = NEVER
+        remaining = ~done
+        # The lowest bit that is set: calls are numbered in the order of their beginnings.
+        while (bit := remaining & -remaining) < 1 << len(self._events):
+            index = bit.bit_length() - 1
+            event = self._events[index]
+            if event.begin > first_end:
+                return
+            first_end = min(first_end, event.end)
+            yield index
+            remaining &= remaining - 1
+
+    def _explain(self) -> str:
+        """Say how far the best order went, and why each call that might be next does not fit."""
+        done, state = self._furthest
+        lines = [
+            f"after {done.bit_count()} of {len(self._events)} calls nothing fits:",
+            str(state),
+        ]
+        for index in self._minimal(done):
+            event = self._events[index]
+            lines += [
+                f"{event.call}",
+                f"    answered {event.answer}",
+                f"    expected {play(state, event.call)[1]}",
+            ]
+        return "\n".join(lines)
+
+
+def changes_nothing(event: Event) -> bool:
+    """Tell whether an answer says that its call has changed nothing."""
+    call, answer = event.call, event.answer
+    if answer is None:
+        return False
+    match call.verb:
+        case "look" | "look at order" | "inspect":
+            return True
+        case "C1" | "C2":
+            return answer.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        case "release" | "resize":
+            return answer.counts == (0,)
+        case _:
+            return answer.status >= HTTPStatus.BAD_REQUEST or answer.replayed
+
+
+def check(events: Sequence[Event], state: State, *, most_states: int = MOST_STATES) -> None:
+    """Return if some order of the calls, from this state on, gives their answers.
+
+    Args:
+        events: The calls; `tick` among them as often as the clock passed a second.
+        state: Before the first.
+        most_states: How many to visit, for each part of the history.
+
+    Raises:
+        Violation: There is no such order.
+        Inconclusive: The search was given up.
+
+    """
+    for part in independent(events):
+        _Search(part, most_states).run(state)
+
+
+def independent(events: Sequence[Event]) -> list[list[Event]]:
+    """Part a history into calls that no Order and no Opportunity connects; each has the ticks."""
+    parent: dict[Any, Any] = {}
+
+    def root(name: Any) -> Any:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    def names(call: Call) -> list[Any]:
+        orders = [("order", call.order)] if call.order else []
+        return [*orders, *(("opportunity", one) for one in call.basket)]
+
+    for event in events:
+        for name in names(event.call):
+            parent[root(name)] = root(names(event.call)[0])
+    clock = [event for event in events if event.call.verb == "tick"]
+    parts: dict[Any, list[Event]] = {}
+    for event in events:
+        if event.call.verb != "tick":
+            parts.setdefault(root(names(event.call)[0]), [*clock]).append(event)
+    return [*parts.values()] or [clock]

@@ -1,0 +1,112 @@
+"""What the real program answers to many callers at once, held against the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import pytest
+from hypothesis import settings
+
+from service.store.batcher import Batcher
+from service.store.connect import connection_factory
+from tests.conftest import make_short_folder
+from tests.model.crowd import rush
+from tests.model.history import History, RedisClock
+from tests.model.linear import Inconclusive, Violation
+from tests.process.program import ROOT, Program
+from tests.servers import RedisServer
+
+AT_ONCE: Final = 25
+ROUNDS: Final = {"short": 2, "long": 40}
+DURATIONS: Final = (1, 2)
+SETTINGS: Final = {
+    "LEASE_WORKERS": "2",
+    "LEASE_ANONYMOUS_SECONDS": str(DURATIONS[0]),
+    "LEASE_NAMED_SECONDS": str(DURATIONS[1]),
+}
+
+BROKEN: Final = {
+    "others' leases count for nothing": (
+        "shared/availability.lua",
+        "group.others = group.leased - group.had",
+        "group.others = 0",
+    ),
+    "what expired holds on": (
+        "shared/opportunity.lua",
+        "'ZRANGEBYSCORE', group.holds_key, '-inf', now,",
+        "'ZRANGEBYSCORE', group.holds_key, '-inf', now - 2,",
+    ),
+    "a booking of two counts as one": (
+        "book.lua",
+        "count_booked(groups, group, group.pools, group.wanted)",
+        "count_booked(groups, group, group.pools, 1)",
+    ),
+}
+
+
+@pytest.fixture
+def program(short_folder: Path, valkey_server: RedisServer) -> Iterator[Program]:
+    """Give the real program: two workers, and leases that expire while one looks on."""
+    with Program(short_folder, LEASE_REDIS_URL=valkey_server.url, **SETTINGS) as program:
+        yield program
+
+
+async def record(program: Program, redis_url: str, seeds: range) -> list[History]:
+    """Let a crowd rush in for each seed, all at once and each to a Seller of its own."""
+    batcher = Batcher(connection_factory(redis_url))
+    connector = aiohttp.TCPConnector(limit=200)
+    async with aiohttp.ClientSession(program.url, connector=connector) as session:
+        histories = {
+            seed: History(session, RedisClock(batcher), f"https://example.com/sellers/{seed}")
+            for seed in seeds
+        }
+        await asyncio.gather(*(rush(history, seed) for seed, history in histories.items()))
+    await batcher.close()
+    return [*histories.values()]
+
+
+@pytest.mark.timeout(0)
+async def test_every_history_is_linearizable(
+    program: Program, valkey_server: RedisServer, count_history: Callable[[int], None]
+) -> None:
+    """Rules 1 to 17 and 20: whatever 50 callers are answered, one at a time could have been."""
+    is_long = settings.get_current_profile_name() == "long"
+    for number in range(ROUNDS["long" if is_long else "short"]):
+        seeds = range(number * AT_ONCE, (number + 1) * AT_ONCE)
+        for history in await record(program, valkey_server.url, seeds):
+            history.check(DURATIONS)
+            count_history(len(history.events))
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+async def test_a_broken_service_is_found_out(fault: str, valkey_server: RedisServer) -> None:
+    """A service whose script was broken on purpose has histories that are not linearizable."""
+    with make_short_folder() as folder:
+        for part in ("service", "lua"):
+            shutil.copytree(ROOT / part, Path(folder) / part)
+        name, whole, broken = BROKEN[fault]
+        script = Path(folder) / "lua" / name
+        text = script.read_text()
+        assert text.count(whole) == 1
+        script.write_text(text.replace(whole, broken))
+        prefix = f"broken-{[*BROKEN].index(fault)}"
+        changes = {"LEASE_REDIS_URL": valkey_server.url, "LEASE_KEY_PREFIX": prefix}
+        with Program(Path(folder), PYTHONPATH=folder, **changes, **SETTINGS) as program:
+            histories = await record(program, valkey_server.url, range(6))
+    assert any(map(is_found_out, histories))
+
+
+def is_found_out(history: History) -> bool:
+    """Tell whether a history is surely not linearizable."""
+    try:
+        history.check(DURATIONS)
+    except Violation:
+        return True
+    except Inconclusive:
+        return False
+    return False
