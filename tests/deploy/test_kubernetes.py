@@ -15,11 +15,11 @@ from kubernetes_validate.utils import all_versions
 from examples.booking_front_end.settings import Settings as FrontEndSettings
 from service import __version__
 from service.http.routes import OPERATIONS
+from service.http.serving import IN_FLIGHT_SECONDS
 from service.serve import _MARGIN_SECONDS
 from service.settings import Settings
 from service.store.batcher import Batcher
 from service.store.connect import check_server, connection_factory
-from service.worker import IN_FLIGHT_SECONDS
 from tests.deploy.manifests import (
     FOLDER,
     Manifest,
