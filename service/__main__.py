@@ -16,6 +16,7 @@ from service.serve import serve
 from service.settings import Settings, SettingsError, describe
 from service.store.connect import UnusableServerError
 from service.store.embedded import EmbeddedValkeyError
+from service.verify import command as verify
 
 PROGRAM: Final = "lease-service"
 BAD_SETTINGS: Final = 2
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     issue.add_command(commands)
+    verify.add_command(commands)
     return parser
 
 

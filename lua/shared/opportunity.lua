@@ -7,6 +7,7 @@ An Opportunity, or a capacity pool, is one hash, without `capacity` while it is 
   named, proposed      spaces: the parts of `leased` that named and proposal leases hold; absent: none ever did
   epoch                counts withdrawals: a lease of an earlier epoch holds nothing
   next                 seconds; no hold expires before it (the score in `due`); absent or '': there is no hold
+  mended               microseconds since 1970 when `booked` was last mended; absent: it never was
   modified             the front-end's own version of what it registered last
   offers               how many offers are on sale; absent: offers are not known, any id will do
   offer:<id>           "<number>\t<price> <currency>"; without "\t": no longer on sale, but still leased

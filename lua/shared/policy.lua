@@ -4,6 +4,7 @@ settings: anonymous, named, proposal (seconds that the step leases; 0: it does n
 payment_window (seconds), maximum_spaces, maximum_leases, tax_mode.
 The live leases of a Booking Partner at a Seller are one hash: total, next (no bucket is before that
 second), and for every second at which leases expire how many do. It expires with the last of them.
+`mended`: microseconds since 1970 when it was last mended; absent: it never was.
 ]]
 
 -- Returns those fields of a Seller's policy, the defaults where it leaves them out.

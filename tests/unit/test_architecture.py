@@ -25,6 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "http": {"", "errors", "ledger", "model", "settings", "watching"},
     "sweeper": {"store"},
     "telemetry": {"", "errors", "http", "setting_types", "settings", "store"},
+    "verify": {"settings", "store"},
     "webhooks": {"", "errors", "ledger", "setting_types", "store"},
     "listening": {"setting_types"},
     "supervisor": set(),

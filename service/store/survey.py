@@ -1,0 +1,275 @@
+"""All that is stored, read in bounded portions beside a live service: what `verify` looks at.
+
+Nothing here keeps more than one portion. What exists is found by SCAN, which misses nothing that
+is there from its beginning to its end, and may name a key twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from service.store.batcher import Batcher
+from service.store.keys import Keys, PartitionKeys
+
+PORTION: Final = 1000
+"""Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""
+
+_SECONDS: Final = 1_000_000
+_OLDEST_MICROSECONDS: Final = 10**12
+"""What is less is in seconds: an earlier release wrote it."""
+
+_LEASE_FIELDS: Final = {b"step", b"first", b"expires", b"paid"}
+_ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at"}
+_MEMBER: Final = re.compile(r"(\d+)([a-z]?)\|(.*)", re.DOTALL)
+_KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
+
+
+class Name(NamedTuple):
+    """A key of a partition: what follows the kind, such as `<seller>|<partner>|<uuid>`."""
+
+    keys: PartitionKeys
+    rest: str
+
+    @property
+    def seller(self) -> str:
+        """The Seller's name in keys, for a kind that begins with it."""
+        return self.rest.partition("|")[0]
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, within the Seller: `<partner>|<uuid>`."""
+        return self.rest.partition("|")[2]
+
+
+class Lease(NamedTuple):
+    """A lease as its hash has it."""
+
+    name: Name
+    expires: int
+    """Seconds since 1970; 0: it does not say."""
+    removed: int
+    """When Redis removes it, in seconds since 1970; negative: never."""
+    members: Mapping[str, tuple[str, str]]
+    """By what names the Opportunity: the epoch, and the member of its hold index."""
+
+
+class Hold(NamedTuple):
+    """A member of a hold index; one that cannot be read is of nobody."""
+
+    member: str
+    expires: int
+    """Seconds since 1970."""
+    spaces: int
+    kind: str
+    owner: str
+    """`<partner>|<uuid>`."""
+
+
+class Share(NamedTuple):
+    """What an Order has of one Opportunity or pool, in spaces."""
+
+    ref: str
+    booked: int
+    """Without what was cancelled."""
+    ordered: int
+
+
+class Order(NamedTuple):
+    """An Order, an OrderProposal or the stub of a deleted Order."""
+
+    name: Name
+    state: str
+    first: int
+    """Microseconds since 1970: what it books last changed then at the earliest…"""
+    last: int
+    """… and then at the latest."""
+    shares: list[Share]
+
+
+class Survey:
+    """Reads what is stored. Every method raises `StoreError` when Redis does not answer."""
+
+    def __init__(self, nodes: Sequence[Batcher], *, key_prefix: str, partitions: int) -> None:
+        """Read what is under keys that begin with `key_prefix`.
+
+        Args:
+            nodes: The ways to all nodes that have keys; the first one leads to every key.
+            key_prefix: As the service has it.
+            partitions: As the service has it.
+
+        """
+        self._nodes = nodes
+        self._batcher = nodes[0]
+        self._prefix = key_prefix
+        self._partitions = Keys(key_prefix, partitions).partitions()
+        self._key = re.compile(rf"{re.escape(key_prefix)}:\{{(\d+)\}}:(\w+):(.*)", re.DOTALL)
+
+    async def now(self) -> int:
+        """Return Redis's clock, in microseconds since 1970."""
+        seconds, microseconds = await self._batcher.command("TIME")
+        return int(seconds) * _SECONDS + int(microseconds)
+
+    async def size(self) -> int:
+        """Return how many keys there are."""
+        return sum(await asyncio.gather(*(node.command("DBSIZE") for node in self._nodes)))
+
+    async def parts(self, limit: int) -> list[int | None]:
+        """Return the partitions to look at one after the other; None: all of them at once.
+
+        Args:
+            limit: The most Opportunities for which all are looked at at once.
+
+        """
+        counts = await asyncio.gather(
+            *(self._batcher.command("ZCARD", keys.feed) for keys in self._partitions)
+        )
+        return [None] if sum(counts) <= limit else [*range(len(self._partitions))]
+
+    async def names(self, kind: str, part: int | None) -> AsyncIterator[list[Name]]:
+        """Yield the keys of a kind in portions, one for each step: it may be empty.
+
+        Args:
+            kind: `opp`, `holds`, `lease`, `leases` or `order`.
+            part: The partition, or None for all.
+
+        """
+        pattern = f"{self._prefix}:{{{'*' if part is None else part}}}:{kind}:*"
+        for node in self._nodes:
+            cursor = b"0"
+            while True:
+                cursor, found = await node.command(
+                    "SCAN", cursor, "MATCH", pattern, "COUNT", PORTION
+                )
+                yield [name for name in map(self._name(kind), found) if name]
+                if cursor == b"0":
+                    break
+
+    async def holds(self, name: Name) -> AsyncIterator[list[Hold]]:
+        """Yield the holds of an Opportunity in portions; those that expired may be among them."""
+        async for portion in self._scores(name.keys.holds(name.rest)):
+            yield [_hold(member, expires) for member, expires in portion]
+
+    async def told(self, part: int | None) -> AsyncIterator[list[Name]]:
+        """Yield what is in the feeds, in portions."""
+        for keys in self._partitions if part is None else [self._partitions[part]]:
+            async for portion in self._scores(keys.feed):
+                yield [Name(keys, ref) for ref, _ in portion]
+
+    async def leases(self, names: Sequence[Name]) -> list[Lease]:
+        """Return those of these leases that are there."""
+        keys = [f"{name.keys.name}:lease:{name.rest}" for name in names]
+        hashes, removals = await asyncio.gather(
+            self._all("HGETALL", keys), self._all("EXPIRETIME", keys)
+        )
+        return [
+            _lease(name, _fields(flat), removed)
+            for name, flat, removed in zip(names, hashes, removals, strict=True)
+            if flat
+        ]
+
+    async def orders(self, names: Sequence[Name]) -> list[Order]:
+        """Return these Orders."""
+        keys = [f"{name.keys.name}:order:{name.rest}" for name in names]
+        hashes = await self._all("HGETALL", keys)
+        return [_order(name, _fields(flat)) for name, flat in zip(names, hashes, strict=True)]
+
+    async def counts(self, names: Sequence[Name]) -> list[dict[str, int]]:
+        """Return the counts of the live leases of Booking Partners, as their hashes have them."""
+        hashes = await self._all("HGETALL", [f"{n.keys.name}:leases:{n.rest}" for n in names])
+        return [
+            {name.decode(): int(count) for name, count in _fields(flat).items()} for flat in hashes
+        ]
+
+    async def are_held(self, holds: Iterable[tuple[Name, str, int]]) -> list[bool]:
+        """Tell of Opportunities, members and instants whether the hold index has these so."""
+        wanted = [*holds]
+        scores = await asyncio.gather(
+            *(
+                self._batcher.command("ZSCORE", name.keys.holds(name.rest), member)
+                for name, member, _ in wanted
+            )
+        )
+        return [
+            score is not None and int(score) == expires
+            for score, (_, _, expires) in zip(scores, wanted, strict=True)
+        ]
+
+    async def id(self, name: Name) -> str:
+        """Return the `@id` of an Opportunity, or what names it in keys where nobody knows."""
+        found = await self._batcher.command("HGET", name.keys.opportunity(name.rest), "id")
+        return name.rest if found is None else str(found.decode())
+
+    async def _all(self, command: str, keys: Sequence[str]) -> list[Any]:
+        return await asyncio.gather(*(self._batcher.command(command, key) for key in keys))
+
+    async def _scores(self, key: str) -> AsyncIterator[list[tuple[str, int]]]:
+        cursor = b"0"
+        while True:
+            cursor, flat = await self._batcher.command("ZSCAN", key, cursor, "COUNT", PORTION)
+            yield [
+                (member.decode(), int(float(score)))
+                for member, score in zip(flat[::2], flat[1::2], strict=True)
+            ]
+            if cursor == b"0":
+                return
+
+    def _name(self, kind: str) -> Callable[[bytes], Name | None]:
+        def parse(raw: bytes) -> Name | None:
+            found = self._key.fullmatch(raw.decode())
+            if not found or found[2] != kind or int(found[1]) >= len(self._partitions):
+                return None
+            return Name(self._partitions[int(found[1])], found[3])
+
+        return parse
+
+
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _hold(member: str, expires: int) -> Hold:
+    found = _MEMBER.fullmatch(member)
+    if not found:
+        return Hold(member, expires, 0, "", "")
+    return Hold(member, expires, int(found[1]), found[2], found[3])
+
+
+def _lease(name: Name, fields: Mapping[bytes, bytes], removed: int) -> Lease:
+    kind = _KINDS.get(fields.get(b"step", b""), "")
+    members = {}
+    for ref, line in fields.items():
+        if ref not in _LEASE_FIELDS:
+            epoch, mark, spaces = line.partition(b"#")
+            if not mark or not spaces.isdigit():
+                epoch, *rows = line.split(b"\n")
+                spaces = b"%d" % len(rows)
+            member = f"{spaces.decode()}{kind}|{name.owner}"
+            members[ref.decode()] = (epoch.decode(), member)
+    return Lease(name, int(fields.get(b"expires", 0)), removed, members)
+
+
+def _order(name: Name, fields: Mapping[bytes, bytes]) -> Order:
+    at = int(fields.get(b"at", 0))
+    first, last = (
+        (at, at)
+        if at >= _OLDEST_MICROSECONDS
+        else (
+            at * _SECONDS,
+            (at + 1) * _SECONDS - 1,
+        )
+    )
+    shares = []
+    for ref, line in fields.items():
+        if ref not in _ORDER_FIELDS:
+            head, *rows = line.split(b"\n")
+            # The last column is empty as long as nobody cancelled.
+            booked = sum(row.endswith(b"\t") for row in rows)
+            shares.append(Share(ref.decode(), booked, len(rows)))
+            for pair in head.rpartition(b"\t")[2].decode().split():
+                pool, _, spaces = pair.rpartition(":")
+                each = int(spaces)
+                shares.append(Share(pool, booked * each, len(rows) * each))
+    return Order(name, fields.get(b"state", b"").decode(), first, last, shares)

@@ -1,0 +1,131 @@
+"""`lease-service verify`: the command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+
+from service.settings import Settings
+from service.store.auditor import Auditor
+from service.store.batcher import Batcher
+from service.store.connect import UnusableServerError, connection_factory
+from service.store.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
+from service.store.errors import StoreError
+from service.store.gate import examine
+from service.store.survey import Survey
+from service.verify.checking import Verifier
+from service.verify.progress import shown
+from service.verify.report import Report
+
+COMMAND: Final = "verify"
+
+CLEAN: Final = 0
+DIFFERENT: Final = 1
+UNUSABLE: Final = 2
+
+_PATIENCE_SECONDS: Final = 30.0
+"""How long one portion may take: the live service goes first."""
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        COMMAND,
+        help="check that everything stored agrees with itself",
+        description=textwrap.dedent("""\
+            Recomputes what is booked and leased of every Opportunity from Orders and live leases,
+            and checks that holds, leases, lists and counts agree. It reads in small portions and
+            may run beside a live service, with the same LEASE_REDIS_URL, LEASE_DATA_DIR,
+            LEASE_KEY_PREFIX and LEASE_PARTITIONS.
+
+            Differences and a table go to standard output, progress to standard error."""),
+        epilog="Exit codes: 0 no difference, 1 differences (mended or not), 2 bad settings, or"
+        " Redis cannot be used.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="mend totals, holds, lists and counts, and say each change; no Order is touched",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Of which `repair` is used.
+
+    Returns:
+        The exit code: 0 no difference, 1 differences, 2 Redis cannot be used.
+
+    Raises:
+        SettingsError: The environment does not make usable settings.
+
+    """
+    settings = Settings.from_environ(os.environ)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    report = Report(_write, repair=options.repair)
+    try:
+        with _server(settings) as url:
+            asyncio.run(_verify(settings, url, report))
+    except (EmbeddedValkeyError, StoreError, UnusableServerError) as error:
+        sys.stderr.write(f"lease-service: {error}\n")
+        return UNUSABLE
+    _write(report.table())
+    return DIFFERENT if report.differences else CLEAN
+
+
+@contextlib.contextmanager
+def _server(settings: Settings) -> Iterator[str]:
+    """Give the address of Redis, or of the embedded Valkey, started where it is not running."""
+    if settings.redis_url is not None:
+        yield str(settings.redis_url)
+        return
+    if settings.data_dir == IN_MEMORY:
+        raise UnusableServerError(
+            "LEASE_DATA_DIR=:memory: keeps nothing that could be verified: set it to the folder"
+            " of the service, or set LEASE_REDIS_URL."
+        )
+    url = running_url(settings.data_dir)
+    if url is not None:
+        yield url
+        return
+    with EmbeddedValkey(settings.data_dir) as valkey:
+        yield valkey.url
+
+
+async def _verify(settings: Settings, url: str, report: Report) -> None:
+    connect = connection_factory(url)
+    await examine(
+        connect,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        durability="memory",
+    )
+    batcher = Batcher(connect, deadline_seconds=_PATIENCE_SECONDS)
+    survey = Survey([batcher], key_prefix=settings.key_prefix, partitions=settings.partitions)
+    auditor = Auditor(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    try:
+        with shown() as progress:
+            await Verifier(survey, auditor, report, progress).run()
+    finally:
+        await batcher.close()
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

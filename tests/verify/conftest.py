@@ -1,0 +1,12 @@
+"""A desk over each kind of server."""
+
+import pytest
+
+from service.store.batcher import Batcher
+from tests.store.desk import Desk
+
+
+@pytest.fixture
+def desk(batcher: Batcher) -> Desk:
+    """Give a booking desk with the default settings."""
+    return Desk(batcher)

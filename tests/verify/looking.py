@@ -1,0 +1,46 @@
+"""Verifying what a desk has, in tests."""
+
+from __future__ import annotations
+
+from service.store.auditor import HOLDS_LIMIT, Auditor
+from service.store.survey import Survey
+from service.verify import Report, Verifier
+from service.verify.checking import OPPORTUNITIES_AT_ONCE
+from tests.store.desk import Desk
+
+
+class Look:
+    """What one look at everything found."""
+
+    def __init__(self, *, repair: bool = False) -> None:
+        """Begin with nothing."""
+        self.lines: list[str] = []
+        self.report = Report(self.lines.append, repair=repair)
+
+    @property
+    def checks(self) -> set[str]:
+        """What is wrong, by the first word of each line."""
+        return {line.partition(" ")[0] for line in self.lines}
+
+
+async def look(
+    desk: Desk,
+    *,
+    repair: bool = False,
+    opportunities_at_once: int = OPPORTUNITIES_AT_ONCE,
+    holds_limit: int = HOLDS_LIMIT,
+) -> Look:
+    """Verify what a desk has."""
+    found = Look(repair=repair)
+    settings = desk.settings
+    survey = Survey([desk.batcher], key_prefix=settings.key_prefix, partitions=settings.partitions)
+    auditor = Auditor(desk.batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    verifier = Verifier(
+        survey,
+        auditor,
+        found.report,
+        opportunities_at_once=opportunities_at_once,
+        holds_limit=holds_limit,
+    )
+    await verifier.run()
+    return found
