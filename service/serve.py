@@ -40,12 +40,14 @@ def serve(settings: Settings) -> int:
         0 after a signal; 1 when something failed that no restart helps, which was logged.
 
     Raises:
+        SettingsError: A setting needs what is not installed.
         ListenError: An address cannot be listened on.
         TokensFileError: The tokens file cannot be used.
         EmbeddedValkeyError: The embedded Valkey cannot run.
         UnusableServerError: Redis would lose leases.
 
     """
+    telemetry.check(settings)
     telemetry.configure(settings)
     # Until the supervisor takes over, both signals unwind what has been started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

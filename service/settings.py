@@ -221,6 +221,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             examples=["json"],
         ),
     ] = "auto"
+    tracing: Annotated[
+        bool,
+        Meta(
+            description="Send spans over OpenTelemetry's OTLP, as the OTEL_* variables say; needs"
+            " the extra «tracing»: true or false.",
+            examples=["true"],
+        ),
+    ] = False
     webhook_url: Annotated[
         WebhookUrl | None,
         Meta(

@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 
 import structlog
 import uvloop
+from aiohttp import TraceConfig
 
+from service import telemetry
 from service.http import BROADCAST, READINESS, TokensFile, create_admin_app, create_app
 from service.http.serving import serving
 from service.ledger import Ledger
@@ -91,7 +93,8 @@ async def check(connect: ConnectionFactory, settings: Settings) -> None:
 async def _serve(assignment: Assignment) -> int:
     settings = assignment.settings
     gate = Gate(assignment.connect, is_open=assignment.is_checked)
-    meter = assignment.metrics.of_worker(assignment.nth)
+    tracing = telemetry.tracing_of(settings)
+    meter = assignment.metrics.of_worker(assignment.nth, tracing.script if tracing else None)
     batcher = Batcher(gate.connect, observer=meter)
     store = Store(
         batcher,
@@ -112,12 +115,17 @@ async def _serve(assignment: Assignment) -> int:
     tokens = None if file is None else file.tokens
     api = create_app(ledger, settings, tokens, CapacityFeed(feed), dashboard, observer=meter)
     admin = create_admin_app(ledger, settings, meter)
+    trace_configs = [tracing.of_client()] if tracing else []
     async with contextlib.AsyncExitStack() as resources:
+        if tracing:
+            api.middlewares.insert(0, tracing.middleware)
+            await resources.enter_async_context(tracing.until_the_end())
         resources.push_async_callback(batcher.close)
         await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
         if assignment.nth == 0:
             await resources.enter_async_context(_census(batcher, settings, meter))
-        await resources.enter_async_context(_webhooks(batcher, CapacityFeed(feed), settings))
+        webhooks = _webhooks(batcher, CapacityFeed(feed), settings, trace_configs)
+        await resources.enter_async_context(webhooks)
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))
         if file is not None:
             await resources.enter_async_context(_in_background(file.follow()))
@@ -154,12 +162,15 @@ def _census(
 
 
 def _webhooks(
-    batcher: Batcher, feed: CapacityFeed, settings: Settings
+    batcher: Batcher,
+    feed: CapacityFeed,
+    settings: Settings,
+    trace_configs: Sequence[TraceConfig],
 ) -> contextlib.AbstractAsyncContextManager[None]:
     if settings.webhook_url is None:
         return contextlib.nullcontext()
     turn = Turn(batcher, key_prefix=settings.key_prefix)
-    return sending(feed, turn, settings.webhook_url, settings.webhook_secret)
+    return sending(feed, turn, settings.webhook_url, settings.webhook_secret, trace_configs)
 
 
 @contextlib.asynccontextmanager

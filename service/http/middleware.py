@@ -36,6 +36,9 @@ from service.http.response import REQUEST_ID_HEADER, refusal, sign
 from service.http.routes import ROUTE_OF, UNKNOWN, Route
 from service.model import OrderItem
 
+_TRACE_PARENT: Final = "traceparent"
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _REFUSED: Final = "request.refused"
 _AWAY: Final = web.HTTPServiceUnavailable.status_code
 _RETRY_SECONDS: Final = 1
@@ -171,6 +174,8 @@ def _record(
         "status": status,
         "duration_ms": round(seconds * 1000, 2),
     }
+    if trace := _TRACE.fullmatch(request.headers.get(_TRACE_PARENT, "")):
+        fields["trace_id"] = trace[1]
     if (grant := request.get(GRANT)) is not None:
         fields["token"] = grant.name
     if error is not None:

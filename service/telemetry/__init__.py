@@ -3,7 +3,46 @@
 It hooks in from outside: the other parts know only the small protocols that they are observed by.
 """
 
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from service.settings import Settings, SettingsError
 from service.telemetry.logs import configure, is_for_people
 from service.telemetry.metrics import Meter, Metrics
 
-__all__ = ["Meter", "Metrics", "configure", "is_for_people"]
+if TYPE_CHECKING:
+    from service.telemetry.tracing import Tracing
+
+__all__ = ["Meter", "Metrics", "check", "configure", "is_for_people", "tracing_of"]
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that need what is not installed.
+
+    Args:
+        settings: Of which `tracing` is looked at.
+
+    Raises:
+        SettingsError: The extra is missing.
+
+    """
+    if settings.tracing and importlib.util.find_spec("opentelemetry.sdk") is None:
+        raise SettingsError(
+            "LEASE_TRACING=true needs OpenTelemetry: pip install 'lease-service[tracing]'"
+        )
+
+
+def tracing_of(settings: Settings) -> Tracing | None:
+    """Return what makes the spans of this process, None where nobody asked for any.
+
+    Args:
+        settings: As for `check`.
+
+    """
+    if not settings.tracing:
+        return None
+    from service.telemetry.tracing import Tracing  # noqa: PLC0415 - an extra, and slow to import
+
+    return Tracing()

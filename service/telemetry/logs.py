@@ -24,7 +24,7 @@ def configure(settings: Settings) -> None:
     """Set up structlog and the standard library's logging, once per process.
 
     Args:
-        settings: Of which `log_level` and `log_format` are used.
+        settings: Of which `log_level`, `log_format` and `tracing` are used.
 
     """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -33,6 +33,10 @@ def configure(settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if settings.tracing:
+        from service.telemetry.tracing import name_the_trace  # noqa: PLC0415 - an extra
+
+        shared.append(name_the_trace)
     rendering = _console() if is_for_people(settings.log_format) else _json()
     structlog.configure(
         processors=[*shared, *rendering],

@@ -162,7 +162,11 @@ class Sender:
 
 @contextlib.asynccontextmanager
 async def sending(
-    feed: CapacityFeed, turn: Turn, url: WebhookUrl, secrets: Sequence[WebhookSecret]
+    feed: CapacityFeed,
+    turn: Turn,
+    url: WebhookUrl,
+    secrets: Sequence[WebhookSecret],
+    trace_configs: Sequence[aiohttp.TraceConfig] = (),
 ) -> AsyncIterator[None]:
     """Send in the background; at the end finish the message that is on its way.
 
@@ -171,9 +175,12 @@ async def sending(
         turn: Says when it is this process's turn.
         url: Where to send them.
         secrets: The keys to sign with.
+        trace_configs: What follows each request, and may add headers to it.
 
     """
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[*trace_configs]
+    ) as session:
         sender = Sender(feed, turn, Receiver(session, url, secrets))
         task = asyncio.create_task(sender.run())
         try:

@@ -41,7 +41,7 @@ _NOT_OURS = {"__pycache__", "node_modules"}
 
 # Library -> the parts that may know of it.
 OWNERS = {
-    "aiohttp": {"client", "http", "serve", "webhooks", "worker"},
+    "aiohttp": {"client", "http", "serve", "telemetry", "webhooks", "worker"},
     "fakeredis": set[str](),
     "hiredis": {"store"},
     "opentelemetry": {"telemetry"},
