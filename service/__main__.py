@@ -16,6 +16,7 @@ from service.serve import serve
 from service.settings import Settings, SettingsError, describe
 from service.store.connect import UnusableServerError
 from service.store.embedded import EmbeddedValkeyError
+from service.tls import TlsError
 from service.verify import command as verify
 
 PROGRAM: Final = "lease-service"
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except SettingsError as error:
+    except (SettingsError, TlsError) as error:
         return _complain(error, BAD_SETTINGS)
     except TokensFileError as error:
         return _complain(f"LEASE_TOKENS_FILE: {error}", BAD_SETTINGS)

@@ -38,17 +38,21 @@ class Listener:
     connections; the socket of a unix path is shared.
     """
 
-    def __init__(self, addresses: Sequence[Address], workers: int) -> None:
+    def __init__(
+        self, addresses: Sequence[Address], workers: int, *, is_encrypted: bool = False
+    ) -> None:
         """Bind every address.
 
         Args:
             addresses: Where to listen; a port of 0 lets the system choose one.
             workers: How many processes will accept.
+            is_encrypted: Whether they will speak TLS on TCP.
 
         Raises:
             ListenError: One of them cannot be listened on.
 
         """
+        self._scheme = "https" if is_encrypted else "http"
         self._resources = contextlib.ExitStack()
         self._by_address: list[list[socket.socket]] = []
         try:
@@ -61,7 +65,7 @@ class Listener:
     @property
     def urls(self) -> list[str]:
         """Where it listens, with the real ports: `http://127.0.0.1:8080` or `unix:/path`."""
-        return [_url(sockets[0]) for sockets in self._by_address]
+        return [_url(self._scheme, sockets[0]) for sockets in self._by_address]
 
     def of_worker(self, index: int) -> list[socket.socket]:
         """Return the sockets that the worker of this index, from 0, accepts on."""
@@ -152,9 +156,9 @@ def _remove_stale(path: Path) -> None:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _url(bound: socket.socket) -> str:
+def _url(scheme: str, bound: socket.socket) -> str:
     name = bound.getsockname()
     if bound.family == socket.AF_UNIX:
         return f"unix:{name}"
     host = f"[{name[0]}]" if bound.family == socket.AF_INET6 else name[0]
-    return f"http://{host}:{name[1]}"
+    return f"{scheme}://{host}:{name[1]}"

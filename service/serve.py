@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from service import telemetry, welcome, worker
+from service import telemetry, tls, welcome, worker
 from service.http import STEPS, TokensFile
 from service.http.serving import IN_FLIGHT_SECONDS
 from service.listening import Listener
@@ -43,6 +43,7 @@ def serve(settings: Settings) -> int:
         SettingsError: A setting needs what is not installed.
         ListenError: An address cannot be listened on.
         TokensFileError: The tokens file cannot be used.
+        TlsError: The files of TLS cannot be used.
         EmbeddedValkeyError: The embedded Valkey cannot run.
         UnusableServerError: Redis would lose leases.
 
@@ -62,11 +63,14 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     tokens = None
     if settings.tokens_file is not None:
         tokens = TokensFile(settings.tokens_file, settings.rate_limit)
+    encryption = tls.certificate(settings)
     valkeys = []
     if settings.redis_url is None:
         valkeys.append(resources.enter_context(EmbeddedValkey(settings.data_dir)))
     # Whoever has the data folder knows that no worker of a killed service holds the port still.
-    api = resources.enter_context(Listener(settings.listen, settings.workers))
+    api = resources.enter_context(
+        Listener(settings.listen, settings.workers, is_encrypted=encryption is not None)
+    )
     admin = resources.enter_context(Listener(settings.admin_listen, settings.workers))
     connect = connection_factory(valkeys[0].url if valkeys else str(settings.redis_url))
     is_checked = _check(connect, settings)
@@ -80,6 +84,7 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
                 metrics=metrics,
                 settings=settings,
                 tokens=tokens,
+                certificate=encryption,
                 connect=connect,
                 is_checked=is_checked,
                 api=api.keep_only(index),

@@ -152,6 +152,29 @@ class Settings(Struct, frozen=True, kw_only=True):
             examples=["200"],
         ),
     ] = None
+    tls_certificate: Annotated[
+        str | None,
+        Meta(
+            description="File of the API's certificate (PEM, intermediate ones behind it); unset:"
+            " no TLS. The admin address and unix sockets stay plain.",
+            examples=["/etc/lease/tls.crt"],
+        ),
+    ] = None
+    tls_key: Annotated[
+        str | None,
+        Meta(
+            description="File of its key (PEM, without a password).",
+            examples=["/etc/lease/tls.key"],
+        ),
+    ] = None
+    tls_client_ca: Annotated[
+        str | None,
+        Meta(
+            description="File of the authority whose certificates clients must have (PEM); unset:"
+            " clients need none.",
+            examples=["/etc/lease/clients.crt"],
+        ),
+    ] = None
     open_access: Annotated[
         bool,
         Meta(
@@ -286,6 +309,10 @@ class Settings(Struct, frozen=True, kw_only=True):
                 f"LEASE_LISTEN={exposed[0]} is open to other machines: set LEASE_TOKENS_FILE, or"
                 " LEASE_OPEN_ACCESS=true if nobody unknown can reach it"
             )
+        if (self.tls_certificate is None) != (self.tls_key is None) or (
+            self.tls_client_ca is not None and self.tls_certificate is None
+        ):
+            yield "TLS needs a certificate and its key: set LEASE_TLS_CERTIFICATE, LEASE_TLS_KEY"
         if self.rate_limit is not None and self.tokens_file is None:
             yield "LEASE_RATE_LIMIT counts the calls of each token: set LEASE_TOKENS_FILE"
         if self.webhook_url is not None and not self.webhook_secret:

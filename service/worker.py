@@ -34,6 +34,7 @@ from service.store.turn import Turn
 from service.supervisor import UNUSABLE, Lifeline
 from service.sweeper import Sweeper
 from service.telemetry import Meter, Metrics
+from service.tls import Certificate
 from service.webhooks import sending
 
 _PAUSE_SECONDS: Final = 0.5
@@ -48,6 +49,7 @@ class Assignment(NamedTuple):
     metrics: Metrics
     settings: Settings
     tokens: TokensFile | None
+    certificate: Certificate | None
     connect: ConnectionFactory
     is_checked: bool
     api: Sequence[socket.socket]
@@ -129,8 +131,12 @@ async def _serve(assignment: Assignment) -> int:
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))
         if file is not None:
             await resources.enter_async_context(_in_background(file.follow()))
+        context = None
+        if assignment.certificate is not None:
+            context = assignment.certificate.context
+            await resources.enter_async_context(_in_background(assignment.certificate.follow()))
         await resources.enter_async_context(serving(admin, assignment.admin))
-        await resources.enter_async_context(serving(api, assignment.api))
+        await resources.enter_async_context(serving(api, assignment.api, context))
         _log.info("worker.listening", pid=os.getpid())
         checking = asyncio.create_task(_check_until_usable(gate, assignment))
         ending = asyncio.create_task(_end_of_service(assignment.lifeline))

@@ -29,6 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "webhooks": {"", "errors", "ledger", "setting_types", "store"},
     "listening": {"setting_types"},
     "supervisor": set(),
+    "tls": {"settings", "watching"},
     "watching": set(),
 }
 # The program around the service, which puts the parts together: it may import any of them.
