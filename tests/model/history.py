@@ -17,7 +17,7 @@ from uuid import UUID
 import aiohttp
 
 from service.store.batcher import Batcher
-from tests.model.linear import NEVER, Event, check
+from tests.model.linear import LOOKS, NEVER, Event, check
 from tests.model.sequential import SECOND, Answer, Call, Ledger, State, ticks
 
 OPENACTIVE: Final = "https://openactive.io/"
@@ -132,12 +132,29 @@ class History:
         self.events.append(Event(call, answer, begin, end))
         return answer
 
+    def doubt(self, begin: int, end: int) -> None:
+        """Reckon with calls that the service sent twice, since their connection broke.
+
+        Each call that was under way meanwhile may have happened once more than it was answered,
+        at any later time: what is on its way to Redis cannot be called back.
+
+        Args:
+            begin: Of the trouble, in `monotonic` microseconds.
+            end: Of the trouble.
+
+        """
+        self.events += [
+            Event(event.call, None, event.begin, NEVER)
+            for event in self.events
+            if event.begin <= end and event.end >= begin and event.call.verb not in LOOKS
+        ]
+
     async def end(self) -> None:
         """Look at all that there is now, and at the clock."""
-        for ledger in self._ledgers:
-            await self.call(Call("inspect", basket=(ledger.opportunity,)))
-        for order in sorted({event.call.order for event in self.events} - {""}):
-            await self.call(Call("look at order", order))
+        looks = [Call("inspect", basket=(ledger.opportunity,)) for ledger in self._ledgers]
+        booked = {event.call.order for event in self.events if event.call.verb == "B"}
+        looks += [Call("look at order", order) for order in sorted(booked)]
+        await asyncio.gather(*map(self.call, looks))
         await self.clock.look()
 
     def check(self, durations: tuple[int, int]) -> None:

@@ -25,6 +25,8 @@ from tests.model.sequential import Answer, Call, State, play
 
 NEVER = float("inf")
 MOST_STATES = 50_000
+LOOKS = frozenset({"look", "look at order", "inspect"})
+"""The verbs that never change anything."""
 
 
 class Event(NamedTuple):
@@ -166,11 +168,9 @@ class _Search:
 def changes_nothing(event: Event) -> bool:
     """Tell whether an answer says that its call has changed nothing."""
     call, answer = event.call, event.answer
-    if answer is None:
-        return False
+    if answer is None or call.verb in LOOKS:
+        return answer is not None
     match call.verb:
-        case "look" | "look at order" | "inspect":
-            return True
         case "C1" | "C2":
             return answer.status == HTTPStatus.INTERNAL_SERVER_ERROR
         case "release" | "resize":

@@ -1,0 +1,118 @@
+"""Stands between the service and its Redis, and does what a bad network does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+_CHUNK: Final = 65_536
+_EVERY: Final = 3
+
+
+class Mischief(Enum):
+    """What happens to a connection on which a script is called."""
+
+    CUT_BEFORE_SENDING = "before Redis gets the call"
+    CUT_AFTER_SENDING = "when Redis has the call, before it answers"
+    CUT_IN_THE_ANSWER = "in the middle of the answer"
+    GARBLE_THE_ANSWER = "the answer comes, as noise"
+    HOLD_THE_ANSWER = "the answer never comes"
+
+
+class Proxy:
+    """Passes bytes on between two unix sockets, until it is told to do mischief."""
+
+    def __init__(self, server: Path, listen: Path) -> None:
+        """Listen at `listen`, for the Redis at `server`."""
+        self.url = f"unix://{listen}"
+        self.mischief: Mischief | None = None
+        self.every = _EVERY
+        """Of so many chunks with a call one meets the mischief."""
+        self.incidents = 0
+        self._server = server
+        self._listen = listen
+        self._chunks = 0
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        self._listener = await asyncio.start_unix_server(self._accept, self._listen)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every connection."""
+        self._listener.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.ensure_future(self._connect(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection; whichever side ends ends both."""
+        with contextlib.suppress(OSError):
+            answers, calls = await asyncio.open_unix_connection(self._server)
+            connection = _Connection()
+            ways = [
+                asyncio.ensure_future(self._pass_calls(connection, reader, calls)),
+                asyncio.ensure_future(_pass_answers(connection, answers, writer)),
+            ]
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+                calls.close()
+        writer.close()
+
+    async def _pass_calls(
+        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while chunk := await reader.read(_CHUNK):
+            if self.mischief and b"EVAL" in chunk:
+                self._chunks += 1
+                if self._chunks % self.every == 0:
+                    self.incidents += 1
+                    connection.fate = self.mischief
+            if connection.fate is Mischief.CUT_BEFORE_SENDING:
+                return
+            writer.write(chunk)
+            await writer.drain()
+
+
+class _Connection:
+    """What will happen to a connection."""
+
+    fate: Mischief | None = None
+
+
+async def _pass_answers(
+    connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    while chunk := await reader.read(_CHUNK):
+        match connection.fate:
+            case Mischief.CUT_AFTER_SENDING:
+                return
+            case Mischief.CUT_IN_THE_ANSWER:
+                writer.write(chunk[: len(chunk) // 2])
+                return
+            case Mischief.GARBLE_THE_ANSWER:
+                writer.write(bytes(byte ^ 0xFF for byte in chunk))
+            case Mischief.HOLD_THE_ANSWER:
+                continue
+            case _:
+                writer.write(chunk)
+        await writer.drain()
