@@ -42,7 +42,6 @@ class InFlight:
 
         """
         self._observer = observer
-        self.is_finishing = False
         self._limit = limit
         self._count = 0
         self._streams = 0
@@ -76,7 +75,6 @@ class InFlight:
 
     async def finish(self, seconds: float) -> None:
         """Return when none is left, or after so many seconds."""
-        self.is_finishing = True
         if self._count:
             self._none = asyncio.Event()
             with contextlib.suppress(TimeoutError):

@@ -26,6 +26,7 @@ from service.http.keys import (
     GRANT,
     IN_FLIGHT,
     OBSERVER,
+    READINESS,
     REFUSED,
     REQUEST_ID,
     SHED,
@@ -80,7 +81,8 @@ async def edge(
         response = refusal(error, request_id, allowed=allowed)
     finally:
         in_flight.leave()
-    if in_flight.is_finishing:
+    if request.app[READINESS].draining:
+        # The next call of this connection might come just as it is closed.
         response.force_close()
     sign(response, request_id)
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
