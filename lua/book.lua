@@ -3,7 +3,7 @@ Book: B. Turns an Order UUID's spaces into booked ones, every OrderItem or none 
 
 USES clock, opportunity, lease, availability, policy, order
 KEYS
-  [1] lease        hash    the lease of this Order UUID
+  [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order, or the OrderProposal, of this Order UUID
   [3] seller       hash    the Seller and its policy
   [4] leases       hash    the live leases of this Booking Partner, by expiry
@@ -11,7 +11,7 @@ KEYS
   [6] feed         zset    Opportunities by `modified`
   [7…] opportunity, holds  a pair for every Opportunity of the request, the lease, the proposal and the pools
 ARGV
-  [1] owner        text    "<partner>|<uuid>"
+  [1] holder       text    the name of this Order UUID in keys
   [2] digest       text    of the OrderItems and the customer: what makes two calls the same; '' to book the proposal
   [3] refused      count   OrderItems that the caller has already refused
   [4] total        text    decimal `totalPaymentDue`, or ''
@@ -32,7 +32,7 @@ RETRY
 ]]
 local lease_key, order_key, seller_key, leases_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local due_key, feed_key = KEYS[5], KEYS[6]
-local owner, digest, refused, total = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local holder, digest, refused, total = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 local now, microseconds = clock()
 local order = read_order(order_key)
@@ -71,7 +71,7 @@ refused = refused + assess(groups, lease, policy.maximum_spaces, due_key, now)
 local expected = refused == 0 and mismatched_total(groups, total, call('HGET', seller_key, 'tax_mode'))
 if refused > 0 or expected then
   move_in_feed(feed_key, groups, now, microseconds)
-  return told(expected and { -4, expected } or { 3, now, describe(groups, owner, now) })
+  return told(expected and { -4, expected } or { 3, now, describe(groups, holder, now) })
 end
 
 local at = instant(now, microseconds)
@@ -82,7 +82,7 @@ for _, group in ipairs(groups) do
     fields[#fields + 1] = order_line(group)
   end
 end
-end_lease(lease_key, lease, groups, owner, due_key)
+end_lease(lease_key, groups, holder, due_key)
 for _, group in ipairs(groups) do
   if group.wanted > 0 then
     count_booked(groups, group, group.pools, group.wanted)
@@ -91,7 +91,7 @@ end
 call('DEL', order_key)
 call('HSET', order_key, unpack(fields))
 if lease then
-  recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, nil)
+  recount_lease(leases_key, now, lease.expires, nil)
 end
 move_in_feed(feed_key, groups, now, microseconds)
 return told({ 1, unpack(fields) })

@@ -3,14 +3,14 @@ Decide: what the Seller or the Customer says to an OrderProposal (contract, rule
 
 USES clock, opportunity, lease, availability, policy, order
 KEYS
-  [1] lease        hash    the lease of this Order UUID
+  [1] lease        string  the lease of this Order UUID
   [2] order        hash    the OrderProposal of this Order UUID
   [3] leases       hash    the live leases of this Booking Partner, by expiry
   [4] due          zset    Opportunities by when the sweeper has something to do
   [5] feed         zset    Opportunities by `modified`
   [6…] opportunity, holds  a pair for every Opportunity of the lease and its pools
 ARGV
-  [1] owner        text    "<partner>|<uuid>"
+  [1] holder       text    the name of this Order UUID in keys
   [2] status       text    SellerAccepted, SellerRejected or CustomerRejected
   [3] grace_seconds seconds how long the spaces of a rejected proposal stay held
   [4…] for every pair: ref text, count (0)
@@ -24,7 +24,7 @@ RETRY
   Run again, it finds the status that it wrote; a rejected lease is never made longer.
 ]]
 local lease_key, order_key, leases_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local owner, status, grace_seconds = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local holder, status, grace_seconds = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local now, microseconds = clock()
 local order = read_order(order_key)
@@ -49,12 +49,12 @@ if lease and status ~= 'SellerAccepted' then
   if lapses then
     keep_as_held(groups)
     lapses = min(lapses, lease.expires)
-    local fields = { step = lease.step, first = lease.first, expires = lapses, paid = lease.paid }
-    write_lease(lease_key, lease, groups, owner, fields, due_key)
+    local fields = { step = lease.step, first = lease.first, paid = lease.paid, owner = lease.owner, expires = lapses }
+    write_lease(lease_key, groups, holder, fields, due_key)
   else
-    end_lease(lease_key, lease, groups, owner, due_key)
+    end_lease(lease_key, groups, holder, due_key)
   end
-  recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, lapses)
+  recount_lease(leases_key, now, lease.expires, lapses)
   move_in_feed(feed_key, groups, now, microseconds)
 end
 return told({ 1 })

@@ -3,7 +3,7 @@ Look: the lease that an Order UUID holds now (contract, «Calls», look).
 
 USES clock, opportunity, lease
 KEYS
-  [1] lease        hash    the lease of this Order UUID
+  [1] lease        string  the lease of this Order UUID
   [2…] opportunity, holds  a pair for every Opportunity of the lease and its pools
 ARGV
   [1…] for every pair: ref text, count (0)

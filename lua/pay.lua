@@ -3,14 +3,14 @@ Pay: a payment window, so that a live lease cannot lapse while money moves (cont
 
 USES clock, opportunity, lease, availability, policy
 KEYS
-  [1] lease        hash    the lease of this Order UUID
+  [1] lease        string  the lease of this Order UUID
   [2] seller       hash    the Seller and its policy
   [3] leases       hash    the live leases of this Booking Partner, by expiry
   [4] due          zset    Opportunities by when the sweeper has something to do
   [5] feed         zset    Opportunities by `modified`
   [6…] opportunity, holds  a pair for every Opportunity of the lease and its pools
 ARGV
-  [1] owner        text    "<partner>|<uuid>"
+  [1] holder       text    the name of this Order UUID in keys
   [2] wanted_seconds seconds how long the lease is to last from now, at least
   [3] payment_window_seconds seconds the longest window where no policy says
   [4…] for every pair: ref text, count (0)
@@ -23,7 +23,7 @@ RETRY
   Run again, it answers what it gave.
 ]]
 local lease_key, seller_key, leases_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local owner, wanted_seconds, payment_window_seconds = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local holder, wanted_seconds, payment_window_seconds = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local now, microseconds = clock()
 local lease = read_lease(lease_key, now)
@@ -46,8 +46,8 @@ end
 local policy = read_policy(seller_key, { 'payment_window' }, { payment_window_seconds })
 local wished = now + min(wanted_seconds, policy.payment_window) + (microseconds > 0 and 1 or 0)
 local expires = max(lease.expires, wished)
-local fields = { step = lease.step, first = lease.first, expires = expires, paid = expires }
-write_lease(lease_key, lease, groups, owner, fields, due_key)
-recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, expires)
+local fields = { step = lease.step, first = lease.first, paid = expires, owner = lease.owner, expires = expires }
+write_lease(lease_key, groups, holder, fields, due_key)
+recount_lease(leases_key, now, lease.expires, expires)
 move_in_feed(feed_key, groups, now, microseconds)
 return told({ 1, expires })

@@ -3,22 +3,23 @@ Propose: P. Holds every OrderItem or none for a Seller to decide upon (contract,
 
 USES clock, opportunity, lease, availability, policy, order
 KEYS
-  [1] lease        hash    the lease of this Order UUID
+  [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order, or the OrderProposal, of this Order UUID
-  [3] window       string  when this Order UUID was first leased, until the maximum hold is over
+  [3] age          string  when this Order UUID was first leased, until the maximum hold is over
   [4] seller       hash    the Seller and its policy
   [5] leases       hash    the live leases of this Booking Partner, by expiry
   [6] due          zset    Opportunities by when the sweeper has something to do
   [7] feed         zset    Opportunities by `modified`
   [8…] opportunity, holds  a pair for every Opportunity of the request, the lease and the pools
 ARGV
-  [1] owner        text    "<partner>|<uuid>"
-  [2] digest       text    of the OrderItems and the customer: what makes two calls the same
-  [3] hold_seconds seconds how long a proposal leases where no policy says; 0: it does not
-  [4] maximum_hold_seconds  longest time from the first lease to the last expiry of C1 and C2, likewise
-  [5] refused      count   OrderItems that the caller has already refused
-  [6] total        text    decimal `totalPaymentDue`, or ''
-  [7…] for every pair: ref text, count, and for every OrderItem: position, offer, id
+  [1] holder       text    the name of this Order UUID in keys
+  [2] owner        text    "<seller>|<partner>|<uuid>", the Seller by its name in keys
+  [3] digest       text    of the OrderItems and the customer: what makes two calls the same
+  [4] hold_seconds seconds how long a proposal leases where no policy says; 0: it does not
+  [5] maximum_hold_seconds  longest time from the first lease to the last expiry of C1 and C2, likewise
+  [6] refused      count   OrderItems that the caller has already refused
+  [7] total        text    decimal `totalPaymentDue`, or ''
+  [8…] for every pair: ref text, count, and for every OrderItem: position, offer, id
 REPLY
   {1, expires seconds or 0, fields…}  proposed; names and values of the OrderProposal's hash
   {2, expires seconds or 0, fields…}  it was proposed before by the same call; likewise
@@ -32,10 +33,10 @@ REPLY
 RETRY
   Run again, it finds the OrderProposal under the same digest and answers 2.
 ]]
-local lease_key, order_key, window_key, seller_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local lease_key, order_key, age_key, seller_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases_key, due_key, feed_key = KEYS[5], KEYS[6], KEYS[7]
-local owner, digest, hold_seconds = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local maximum_hold_seconds, refused, total = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local holder, owner, digest, hold_seconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local maximum_hold_seconds, refused, total = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 
 local now, microseconds = clock()
 local order = read_order(order_key)
@@ -47,7 +48,7 @@ elseif order.state == 'proposed' and order.digest == digest then
 elseif order.state then
   return { -1 }
 end
-local groups = read_groups(8, 7)
+local groups = read_groups(8, 8)
 local missing = read_opportunities(groups, lease and lease.lines)
 if missing then
   return missing
@@ -60,14 +61,14 @@ local policy = read_policy(
 )
 refused = refused + assess(groups, lease, policy.maximum_spaces, due_key, now)
 local expected = refused == 0 and mismatched_total(groups, total, call('HGET', seller_key, 'tax_mode'))
-local count = count_leases(leases_key, now)
 local live = holds_any(groups) and lease or { expires = 0 }
-local own = lease and 1 or 0
-local too_many = policy.proposal > 0 and not live.first and count - own >= policy.maximum_leases
+local most = policy.maximum_leases + (lease and 1 or 0)
+local is_new = policy.proposal > 0 and not live.first
+local too_many = is_new and most < math.huge and count_leases(leases_key, now) >= most
 if refused > 0 or expected or too_many then
   move_in_feed(feed_key, groups, now, microseconds)
   if refused > 0 then
-    return told({ 3, now, describe(groups, owner, now) })
+    return told({ 3, now, describe(groups, holder, now) })
   end
   return told(expected and { -4, expected } or { -3, first_expiry(leases_key, now) - now })
 end
@@ -84,13 +85,10 @@ local expires = live.expires
 if policy.proposal > 0 then
   -- A Seller takes longer to decide than a Customer to pay: the maximum hold is not for proposals.
   expires = max(expires, now + policy.proposal + (microseconds > 0 and 1 or 0))
-  local first = live.first or first_leased(window_key, now, policy.maximum_hold)
+  local first = live.first or first_leased(age_key, now, policy.maximum_hold)
   keep_of_pools(groups)
-  if lease and not live.first then
-    call('DEL', lease_key)
-  end
-  write_lease(lease_key, lease, groups, owner, { step = 3, first = first, expires = expires }, due_key)
-  recount_lease(leases_key, now, count, lease and lease.expires, expires)
+  write_lease(lease_key, groups, holder, { step = 3, first = first, owner = owner, expires = expires }, due_key)
+  recount_lease(leases_key, now, lease and lease.expires, expires)
 end
 call('HSET', order_key, unpack(fields))
 move_in_feed(feed_key, groups, now, microseconds)

@@ -3,22 +3,23 @@ Quote: C1 and C2. Makes the lease of an Order UUID match its OrderItems (contrac
 
 USES clock, opportunity, lease, availability, policy
 KEYS
-  [1] lease        hash    the lease of this Order UUID
+  [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order of this Order UUID
-  [3] window       string  when this Order UUID was first leased, until the maximum hold is over
+  [3] age          string  when this Order UUID was first leased, until the maximum hold is over
   [4] seller       hash    the Seller and its policy
   [5] leases       hash    the live leases of this Booking Partner, by expiry
   [6] due          zset    Opportunities by when the sweeper has something to do
   [7] feed         zset    Opportunities by `modified`
   [8…] opportunity, holds  a pair for every Opportunity of the request, the lease and the pools
 ARGV
-  [1] owner        text    "<partner>|<uuid>"
-  [2] step         code    1 anonymous (C1), 2 named (C2)
-  [3] hold_seconds seconds how long the step leases where no policy says; 0: it checks only
-  [4] maximum_hold_seconds  longest time from the first lease to the last expiry, likewise
-  [5] strict       flag    1: hold nothing new unless every OrderItem can be held
-  [6] refused      count   OrderItems that the caller has already refused
-  [7…] for every pair: ref text, count, and for every OrderItem: position, offer, id
+  [1] holder       text    the name of this Order UUID in keys
+  [2] owner        text    "<seller>|<partner>|<uuid>", the Seller by its name in keys
+  [3] step         code    1 anonymous (C1), 2 named (C2)
+  [4] hold_seconds seconds how long the step leases where no policy says; 0: it checks only
+  [5] maximum_hold_seconds  longest time from the first lease to the last expiry, likewise
+  [6] strict       flag    1: hold nothing new unless every OrderItem can be held
+  [7] refused      count   OrderItems that the caller has already refused
+  [8…] for every pair: ref text, count, and for every OrderItem: position, offer, id
 REPLY
   {1, now seconds, expires seconds or 0, {group…}, step, expires seconds}  each group as `describe` has it;
                    step and expiry of the lease that there was before, 0 where there was none
@@ -30,10 +31,10 @@ REPLY
 RETRY
   Run again, it finds the lease that it made and extends it to now + hold: the same spaces, held once.
 ]]
-local lease_key, order_key, window_key, seller_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local lease_key, order_key, age_key, seller_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases_key, due_key, feed_key = KEYS[5], KEYS[6], KEYS[7]
-local owner, step, hold_seconds = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local maximum_hold_seconds, strict, refused = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
+local holder, owner, step, hold_seconds = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local maximum_hold_seconds, strict, refused = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
 
 local now, microseconds = clock()
 local state = call('HGET', order_key, 'state')
@@ -41,7 +42,7 @@ if state then
   return { state == 'deleted' and -2 or -1 }
 end
 local lease = read_lease(lease_key, now)
-local groups = read_groups(8, 7)
+local groups = read_groups(8, 8)
 local missing = read_opportunities(groups, lease and lease.lines)
 if missing then
   return missing
@@ -63,36 +64,29 @@ for _, group in ipairs(groups) do
   end
   kept = kept + group.keep
 end
-local total = (lease or leases_now) and count_leases(leases_key, now)
 -- A lease whose Opportunities were all withdrawn is none.
 local live = holds_any(groups) and lease or { step = 0, expires = 0 }
-local own = lease and 1 or 0
-if kept > 0 and not live.first and total - own >= policy.maximum_leases then
+local most = policy.maximum_leases + (lease and 1 or 0)
+if kept > 0 and not live.first and most < math.huge and count_leases(leases_key, now) >= most then
   move_in_feed(feed_key, groups, now, microseconds)
   return told({ -3, first_expiry(leases_key, now) - now })
 end
 
-local fields = { step = max(step, live.step), first = live.first, expires = live.expires, paid = live.paid }
+local fields = { step = max(step, live.step), first = live.first, paid = live.paid, owner = owner, expires = live.expires }
 if kept == 0 then
   fields.expires = 0
 elseif leases_now then
   -- The step's length is rounded up to a whole second, the maximum hold down (rule 11).
-  fields.first = live.first or first_leased(window_key, now, policy.maximum_hold)
+  fields.first = live.first or first_leased(age_key, now, policy.maximum_hold)
   local wished = now + policy[length] + (microseconds > 0 and 1 or 0)
   fields.expires = max(live.expires, min(wished, fields.first + policy.maximum_hold))
-  if not live.first then
-    call('SET', window_key, fields.first, 'EXAT', fields.first + policy.maximum_hold)
-  end
 else
   fields.step = live.step
 end
 if lease or kept > 0 then
   keep_of_pools(groups)
-  if lease and not live.first then
-    call('DEL', lease_key)
-  end
-  write_lease(lease_key, lease, groups, owner, fields, due_key)
-  recount_lease(leases_key, now, total, lease and lease.expires, kept > 0 and fields.expires or nil)
+  write_lease(lease_key, groups, holder, fields, due_key)
+  recount_lease(leases_key, now, lease and lease.expires, kept > 0 and fields.expires or nil)
 end
 move_in_feed(feed_key, groups, now, microseconds)
-return told({ 1, now, fields.expires, describe(groups, owner, now), live.step, live.expires })
+return told({ 1, now, fields.expires, describe(groups, holder, now), live.step, live.expires })

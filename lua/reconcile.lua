@@ -3,12 +3,12 @@ Reconcile: holds one lease against the hold indices, and makes these say what th
 
 USES clock, opportunity, lease
 KEYS
-  [1] lease        hash    the lease of an Order UUID
+  [1] lease        string  the lease of an Order UUID
   [2] due          zset    Opportunities by when the sweeper has something to do
   [3] feed         zset    Opportunities by `modified`
   [4…] opportunity, holds  a pair for every Opportunity of the lease, and wherever it was seen to hold
 ARGV
-  [1] owner        text    "<partner>|<uuid>"
+  [1] holder       text    the name of this Order UUID in keys
   [2] mend         flag    1: write what is right
   [3] seen         count   of members of hold indices that are this Order's
   [4…] for every one of these: ref text, member text; then for every pair: ref text, count (0)
@@ -19,11 +19,11 @@ RETRY
   Run again, it finds right what it wrote.
 ]]
 local lease_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3]
-local owner, mend, seen = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
+local holder, mend, seen = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 
 local now, microseconds = clock()
 local removed_at = call('EXPIRETIME', lease_key)
-local expires = tonumber(call('HGET', lease_key, 'expires') or nil)
+local expires = tonumber(string.match(call('GET', lease_key) or '', '^%d %d+ (%d+) '))
 local is_live = expires and expires > now
 local lease = is_live and read_lease(lease_key, now) or nil
 local groups = read_groups(4, 4 + seen * 2)
@@ -54,13 +54,13 @@ for _, group in ipairs(groups) do
     -- For `hold` this Order has nothing of it yet: what it finds it does not count again.
     group.had = 0
     if spaces > 0 then
-      local member = spaces .. (group.had_kind or '') .. '|' .. owner
+      local member = spaces .. (group.had_kind or '') .. holder
       rightful[group.ref] = member
       local found = call('ZSCORE', group.holds_key, member)
       if tonumber(found or nil) ~= lease.expires then
         is_wrong('hold', group.ref, found and member .. ' until ' .. found, member .. ' until ' .. lease.expires)
         if mend then
-          hold(group, owner, spaces, lease.step, lease.expires, due_key)
+          hold(group, holder, spaces, lease.step, lease.expires, due_key)
         end
       end
     end

@@ -3,14 +3,14 @@ Release: gives back everything that an Order UUID holds (contract, «Calls», re
 
 USES clock, opportunity, lease, availability, policy
 KEYS
-  [1] lease        hash    the lease of this Order UUID
+  [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order, or the OrderProposal, of this Order UUID
   [3] leases       hash    the live leases of this Booking Partner, by expiry
   [4] due          zset    Opportunities by when the sweeper has something to do
   [5] feed         zset    Opportunities by `modified`
   [6…] opportunity, holds  a pair for every Opportunity of the lease and its pools
 ARGV
-  [1] owner        text    "<partner>|<uuid>"
+  [1] holder       text    the name of this Order UUID in keys
   [2…] for every pair: ref text, count (0)
 REPLY
   {1, spaces}      how many spaces came back; 0 when nothing was held, or a proposal holds it
@@ -20,7 +20,7 @@ RETRY
   Run again, it finds no lease and gives back nothing more.
 ]]
 local lease_key, order_key, leases_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local owner = ARGV[1]
+local holder = ARGV[1]
 
 local now, microseconds = clock()
 local lease = read_lease(lease_key, now)
@@ -35,7 +35,7 @@ end
 
 assess(groups, lease, math.huge, due_key, now)
 local released = keep_as_held(groups)
-end_lease(lease_key, lease, groups, owner, due_key)
-recount_lease(leases_key, now, count_leases(leases_key, now), lease.expires, nil)
+end_lease(lease_key, groups, holder, due_key)
+recount_lease(leases_key, now, lease.expires, nil)
 move_in_feed(feed_key, groups, now, microseconds)
 return told({ 1, released })

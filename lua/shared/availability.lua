@@ -100,12 +100,12 @@ local function judge(item, group, limit)
   end
 end
 
--- Returns the OrderItems of all groups that can be judged, in order of position (rule 28: the whole
--- basket is counted together).
+-- Returns the OrderItems that are still to be judged, in order of position (rule 28: the whole basket
+-- is counted together).
 local function in_order(groups)
   local items = {}
   for _, group in ipairs(groups) do
-    for _, item in ipairs(group.known and group.items or {}) do
+    for _, item in ipairs(group.known and not group.settled and group.items or {}) do
       if not item.unknown then
         items[#items + 1] = { item, group, tonumber(item.position) }
       end
@@ -117,6 +117,16 @@ local function in_order(groups)
   return items
 end
 
+-- Gives a group that draws on no pool all that it wants, if that is to be had: nothing else in the
+-- basket can stand against it. Returns whether it did.
+local function fits_alone(group, limit)
+  if not group.known or group.pools[1] or group.wanted == 0 or group.wanted > min(group.available, limit) then
+    return false
+  end
+  group.taken, group.used = group.wanted, group.wanted
+  return true
+end
+
 -- Finds what the Order may have of every Opportunity, and what it keeps of each (rules 2 and 3).
 -- `limit` is the most spaces per Order and Opportunity. Returns how many OrderItems have an error.
 local function assess(groups, lease, limit, due_key, now)
@@ -125,11 +135,14 @@ local function assess(groups, lease, limit, due_key, now)
   end
   for _, group in ipairs(groups) do
     group.rank, group.resources = 0, resources_of(group, groups)
-    group.keep = min(group.had, group.wanted)
-    group.used = group.keep
-    for _, resource in ipairs(group.resources) do
-      resource[1].taken = resource[1].taken + group.keep * resource[2]
-      resource[1].demand = resource[1].taken
+    group.settled = fits_alone(group, limit)
+    if not group.settled then
+      group.keep = min(group.had, group.wanted)
+      group.used = group.keep
+      for _, resource in ipairs(group.resources) do
+        resource[1].taken = resource[1].taken + group.keep * resource[2]
+        resource[1].demand = resource[1].taken
+      end
     end
   end
   for _, entry in ipairs(in_order(groups)) do
@@ -149,14 +162,14 @@ end
 
 -- Returns the instant (seconds) from which a resource has room for all that competing leases stand
 -- against, if none is extended or booked (rule 6); where it never will, when the last of them expires.
-local function reserved_until(group, owner, now)
+local function reserved_until(group, holder, now)
   local need = group.reserved - (group.room - group.others)
   local freed, start, last = 0, 0, now
   while start < PORTION * 2 do
     local page = call('ZRANGE', group.holds_key, start, start + 99, 'WITHSCORES')
     for index = 1, #page, 2 do
-      local spaces, holder = string.match(page[index], '^(%d+)%a|(.*)$')
-      if holder ~= owner then
+      local spaces, other = string.match(page[index], '^(%d+)%a(.*)$')
+      if other ~= holder then
         freed, last = freed + tonumber(spaces), tonumber(page[index + 1])
       end
       if freed >= need then
@@ -172,11 +185,11 @@ local function reserved_until(group, owner, now)
 end
 
 -- Returns that instant for everything that a group draws on.
-local function all_reserved_until(group, owner, now)
+local function all_reserved_until(group, holder, now)
   local last = now
   for _, resource in ipairs(group.resources) do
     if resource[1].reserved then
-      last = max(last, reserved_until(resource[1], owner, now))
+      last = max(last, reserved_until(resource[1], holder, now))
     end
   end
   return last
@@ -196,7 +209,7 @@ end
 -- Returns what the caller is told about every group: {type, remaining, errors, price…}; '' instead of
 -- all that for what is not registered. `errors` is empty or has an entry for each OrderItem: 0, or
 -- {code, spaces that others hold, until seconds, pool id or ''}.
-local function describe(groups, owner, now)
+local function describe(groups, holder, now)
   local answers = {}
   for index, group in ipairs(groups) do
     local answer, errors = { '' }, {}
@@ -211,7 +224,7 @@ local function describe(groups, owner, now)
       errors[number] = 0
       if item.error then
         local limit = item.limit or group
-        local untils = item.error == RESERVED and all_reserved_until(group, owner, now) or 0
+        local untils = item.error == RESERVED and all_reserved_until(group, holder, now) or 0
         errors[number] = { item.error, limit.others or 0, untils, limit ~= group and (limit.id or '') or '' }
       end
     end

@@ -1,9 +1,9 @@
 --[[
-A lease is a hash that expires with it: step, first and expires in seconds, paid in seconds where a payment
-window was given, and for every Opportunity "<epoch>" and lines of "<position>\t<offer>\t<price>", where a
-registered offer is "#<number>"; for every pool "<epoch>#<spaces>". Ids hold no control characters.
+A lease is a string that expires with it: "<step> <first> <expires> <paid> <seller>|<partner>|<uuid>", all but the
+step in seconds, and paid 0 where no payment window was given; then for every Opportunity "\f<ref> <epoch>" and
+lines of "\n<position>\t<offer>\t<price>", where a registered offer is "#<number>"; and for every pool
+"\f<ref> <epoch>#<spaces>". Ids hold no control characters.
 ]]
-local LEASE_FIELDS = { step = true, first = true, expires = true, paid = true }
 
 -- Returns the OrderItems of the request, by Opportunity, from KEYS and ARGV at these indices.
 local function read_groups(key_index, index)
@@ -24,20 +24,22 @@ end
 -- Returns the live lease of an Order UUID, or nil; `lines` is by Opportunity. One that Redis has not
 -- removed yet, though it expired, is taken away.
 local function read_lease(lease_key, now)
-  local lease = { lines = {} }
-  for name, value in pairs(read_hash(lease_key)) do
-    if LEASE_FIELDS[name] then
-      lease[name] = tonumber(value)
-    else
-      lease.lines[name] = value
-    end
+  local text = call('GET', lease_key)
+  if not text then
+    return nil
   end
-  if lease.expires and lease.expires > now then
-    return lease
-  elseif lease.expires then
+  local step, first, expires, paid, owner = string.match(text, '^(%d) (%d+) (%d+) (%d+) ([^\f]+)')
+  if tonumber(expires) <= now then
     call('DEL', lease_key)
+    return nil
   end
-  return nil
+  local lease = { step = tonumber(step), first = tonumber(first), expires = tonumber(expires), owner = owner }
+  lease.paid = paid ~= '0' and tonumber(paid) or nil
+  lease.lines = {}
+  for ref, line in string.gmatch(text, '\f(%S+) ([^\f]*)') do
+    lease.lines[ref] = line
+  end
+  return lease
 end
 
 -- Reads every Opportunity of the request, and what the lease and the pools name besides. Returns
@@ -82,10 +84,10 @@ end
 
 -- Makes this Order hold `spaces` of an Opportunity until `expires` (seconds), instead of what it
 -- held; `step` is the lease's.
-local function hold(group, owner, spaces, step, expires, due_key)
+local function hold(group, holder, spaces, step, expires, due_key)
   local before, kind, changed = group.leased, KINDS[step], false
-  local member = spaces .. (kind or '') .. '|' .. owner
-  local held = group.had .. (group.had_kind or '') .. '|' .. owner
+  local member = spaces .. (kind or '') .. holder
+  local held = group.had .. (group.had_kind or '') .. holder
   if group.had > 0 and held ~= member and call('ZREM', group.holds_key, held) == 1 then
     count_leased(group, group.had_kind, -group.had)
     changed = true
@@ -136,43 +138,32 @@ local function lease_line(group)
   return table.concat(lines, '\n')
 end
 
--- Makes the lease what every group keeps: its hash, its holds, its expiry. `fields` are step,
--- first, expires and what else there is to say; with nothing kept the lease is gone.
-local function write_lease(lease_key, lease, groups, owner, fields, due_key)
-  local flat, gone, kept = {}, {}, false
+-- Makes the lease what every group keeps: its text, its holds, its expiry. `fields` are step, first,
+-- paid, owner and expires; with nothing kept the lease is gone.
+local function write_lease(lease_key, groups, holder, fields, due_key)
+  local lines = {}
   for _, group in ipairs(groups) do
     if group.known then
-      hold(group, owner, group.keep, fields.step, fields.expires, due_key)
+      hold(group, holder, group.keep, fields.step, fields.expires, due_key)
     end
     if group.keep > 0 then
-      kept = true
-      flat[#flat + 1] = group.ref
-      flat[#flat + 1] = lease_line(group)
-    elseif lease and lease.lines[group.ref] then
-      gone[#gone + 1] = group.ref
+      lines[#lines + 1] = '\f' .. group.ref .. ' ' .. lease_line(group)
     end
   end
-  if not kept then
+  if #lines == 0 then
     call('DEL', lease_key)
     return
   end
-  for name, value in pairs(fields) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
-  end
-  if #gone > 0 then
-    call('HDEL', lease_key, unpack(gone))
-  end
-  call('HSET', lease_key, unpack(flat))
-  call('EXPIREAT', lease_key, fields.expires)
+  local head = { fields.step, fields.first, fields.expires, fields.paid or 0, fields.owner }
+  call('SET', lease_key, table.concat(head, ' ') .. table.concat(lines), 'EXAT', fields.expires)
 end
 
 -- Ends a lease: everything that it held is given back.
-local function end_lease(lease_key, lease, groups, owner, due_key)
+local function end_lease(lease_key, groups, holder, due_key)
   for _, group in ipairs(groups) do
     group.keep = 0
   end
-  write_lease(lease_key, lease, groups, owner, { step = 0, expires = 0 }, due_key)
+  write_lease(lease_key, groups, holder, { step = 0, expires = 0 }, due_key)
 end
 
 -- Returns whether a lease holds anything; nothing, where all its Opportunities were withdrawn.

@@ -13,8 +13,8 @@ An Opportunity, or a capacity pool, is one hash, without `capacity` while it is 
   offer:<id>           "<number>\t<price> <currency>"; without "\t": no longer on sale, but still leased
   pools                "<ref>:<spaces>" for every pool that a space of it draws on, parted by blanks
   draws                on a pool: the refs of the Opportunities that draw on it, parted by blanks
-The hold index is a sorted set: member "<spaces><kind>|<partner>|<uuid>", score the expiry in seconds; the
-kind is a for an anonymous lease, n for a named one, p for a proposal's.
+The hold index is a sorted set: member "<spaces><kind><holder>", score the expiry in seconds; the kind is a for
+an anonymous lease, n for a named one, p for a proposal's; the holder is the name of its Order in keys.
 ]]
 
 -- The kinds of hold by the step of their lease, and where an Opportunity counts them.

@@ -2,8 +2,8 @@
 A Seller is one hash: id, and of its policy what it says (contract, rule 14); what is absent comes from the
 settings: anonymous, named, proposal (seconds that the step leases; 0: it does not), maximum_hold and
 payment_window (seconds), maximum_spaces, maximum_leases, tax_mode.
-The live leases of a Booking Partner at a Seller are one hash: total, next (no bucket is before that
-second), and for every second at which leases expire how many do. It expires with the last of them.
+The live leases of a Booking Partner at a Seller are one hash: total, and for every second at which leases
+expire how many do; what expired before the second `next` is counted out. It expires with the last of them.
 `mended`: microseconds since 1970 when it was last mended; absent: it never was.
 ]]
 
@@ -17,22 +17,25 @@ local function read_policy(seller_key, names, defaults)
   return policy
 end
 
--- Returns the count of a Booking Partner's live leases, without those that have expired.
+-- Returns the count of a Booking Partner's live leases; once a second it counts out what has expired.
 local function count_leases(leases_key, now)
   local values = call('HMGET', leases_key, 'total', 'next')
   local total, next_second = tonumber(values[1] or 0), tonumber(values[2] or nil)
-  while next_second and next_second <= now and total > 0 do
-    local seconds = {}
-    for second = next_second, min(now, next_second + PORTION - 1) do
-      seconds[#seconds + 1] = digits(second)
-    end
-    for _, count in ipairs(call('HMGET', leases_key, unpack(seconds))) do
-      total = total - tonumber(count or 0)
-    end
-    call('HDEL', leases_key, unpack(seconds))
-    next_second = next_second + #seconds
-    call('HSET', leases_key, 'total', total, 'next', next_second)
+  if not next_second or next_second > now then
+    return total
   end
+  local expired = {}
+  for name, count in pairs(read_hash(leases_key)) do
+    local second = tonumber(name)
+    if second and second <= now then
+      total = total - tonumber(count)
+      expired[#expired + 1] = name
+    end
+  end
+  for first = 1, #expired, PORTION do
+    call('HDEL', leases_key, unpack(expired, first, min(#expired, first + PORTION - 1)))
+  end
+  call('HSET', leases_key, 'total', total, 'next', now + 1)
   return total
 end
 
@@ -49,23 +52,35 @@ local function first_expiry(leases_key, now)
 end
 
 -- Moves a lease from the second at which it was to expire to another; nil is no lease.
-local function recount_lease(leases_key, now, total, before, after)
+local function recount_lease(leases_key, now, before, after)
   if before == after then
     return
   end
-  total = total + (after and 1 or 0) - (before and 1 or 0)
-  call('HSET', leases_key, 'total', total, 'next', now + 1)
   if before and call('HINCRBY', leases_key, before, -1) == 0 then
     call('HDEL', leases_key, before)
   end
-  if after and call('HINCRBY', leases_key, after, 1) == 1 and call('EXPIRETIME', leases_key) < after then
-    call('EXPIREAT', leases_key, after)
+  if after and call('HINCRBY', leases_key, after, 1) == 1 then
+    -- The first lease of a second sees to the others, so that the next ones need not.
+    if call('HSETNX', leases_key, 'next', now + 1) == 0 then
+      count_leases(leases_key, now)
+    end
+    if call('EXPIRETIME', leases_key) < after then
+      call('EXPIREAT', leases_key, after)
+    end
+  end
+  if not before or not after then
+    call('HINCRBY', leases_key, 'total', after and 1 or -1)
   end
 end
 
--- Returns when an Order UUID was first leased: a lease that ended and is made again within the
--- maximum hold does not begin anew.
-local function first_leased(window_key, now, maximum_hold)
-  local first = tonumber(call('GET', window_key) or nil)
-  return first and first + maximum_hold > now and first or now
+-- Returns when an Order UUID was first leased, now if it was not, and remembers it: a lease that
+-- ended and is made again within the maximum hold does not begin anew.
+local function first_leased(age_key, now, maximum_hold)
+  local first = tonumber(call('SET', age_key, now, 'NX', 'GET', 'EXAT', now + maximum_hold) or nil)
+  if not first then
+    return now
+  end
+  first = first + maximum_hold > now and first or now
+  call('SET', age_key, first, 'EXAT', first + maximum_hold)
+  return first
 end

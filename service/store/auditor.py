@@ -141,7 +141,7 @@ class Auditor:
             ReconcileKeys(
                 f"{lease.keys.name}:lease:{lease.rest}", lease.keys.due, lease.keys.feed
             ),
-            (*ReconcileArguments(lease.owner, int(mend), len(seen)), *parts),
+            (*ReconcileArguments(lease.rest, int(mend), len(seen)), *parts),
             {ref: () for ref, _ in seen},
         )
         return [

@@ -160,6 +160,8 @@ class EmbeddedValkey:
             "appendonly": "no" if self._data_dir == IN_MEMORY else "yes",
             "appendfsync": "everysec",
             "save": "",
+            # Ids are longer than the 64 bytes up to which a hash stays compact by default.
+            "hash-max-listpack-value": "2048",
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 
@@ -16,11 +16,6 @@ class OrderKey(NamedTuple):
     seller: str
     partner: str
     uuid: str
-
-    @property
-    def owner(self) -> str:
-        """Return how hold indices name the Order, within its Seller."""
-        return f"{self.partner}|{self.uuid}"
 
 
 def digest(*parts: str) -> str:
@@ -48,6 +43,10 @@ class PartitionKeys(NamedTuple):
         """Return the key of an Opportunity's hold index."""
         return f"{self.name}:holds:{ref}"
 
+    def lease(self, holder: str) -> str:
+        """Return the key of the lease of an Order, by its name in keys."""
+        return f"{self.name}:lease:{holder}"
+
     def seller(self, ref: str) -> str:
         """Return the key of a Seller's hash."""
         return f"{self.name}:seller:{ref}"
@@ -64,20 +63,24 @@ class SellerKeys(NamedTuple):
         """Return the key of the Seller's hash."""
         return self.partition.seller(self.ref)
 
-    def of(self, order: OrderKey, names: Iterable[str]) -> list[str]:
-        """Return keys that a script needs for an Order, by their names in its header."""
-        return [_KEYS[name](self, order) for name in names]
+    def of(self, order: OrderKey, holder: str, names: Iterable[str]) -> list[str]:
+        """Return keys that a script needs for an Order, by their names in its header.
 
+        Args:
+            order: The Order.
+            holder: Its name in keys: `Keys.holder`.
+            names: Names of KEYS.
 
-_KEYS: Final[Mapping[str, Callable[[SellerKeys, OrderKey], str]]] = {
-    "lease": lambda seller, order: f"{seller.partition.name}:lease:{seller.ref}|{order.owner}",
-    "order": lambda seller, order: f"{seller.partition.name}:order:{seller.ref}|{order.owner}",
-    "window": lambda seller, order: f"{seller.partition.name}:window:{digest(*order)}",
-    "leases": lambda seller, order: f"{seller.partition.name}:leases:{seller.ref}|{order.partner}",
-    "seller": lambda seller, _: seller.seller,
-    "due": lambda seller, _: seller.partition.due,
-    "feed": lambda seller, _: seller.partition.feed,
-}
+        """
+        partition = self.partition
+        keys = {
+            "seller": self.seller,
+            "order": f"{partition.name}:order:{self.ref}|{order.partner}|{order.uuid}",
+            "leases": f"{partition.name}:leases:{self.ref}|{order.partner}",
+            "due": partition.due,
+            "feed": partition.feed,
+        }
+        return [keys.get(name) or f"{partition.name}:{name}:{holder}" for name in names]
 
 
 class Keys:
@@ -89,6 +92,11 @@ class Keys:
         self._partitions = partitions
         self.seller = lru_cache(maxsize=4096)(self._seller)
         self.ref = lru_cache(maxsize=65536)(digest)
+        self.holder = lru_cache(maxsize=4096)(digest)
+
+    def owner(self, order: OrderKey) -> str:
+        """Return whose an Order is, as its lease says it for people to read."""
+        return f"{self.seller(order.seller).ref}|{order.partner}|{order.uuid}"
 
     def partitions(self) -> list[PartitionKeys]:
         """Return the keys of every partition: what exists, without a scan."""

@@ -102,7 +102,9 @@ class Orders:
             TooManyLeasesError: A new lease would be one too many.
 
         """
-        arguments = QuoteArguments(order.owner, step, *terms, int(strict), refused)
+        arguments = QuoteArguments(
+            self._keys.holder(*order), self._keys.owner(order), step, *terms, int(strict), refused
+        )
         reply = await self._run("quote", order, QuoteKeys, arguments, basket)
         raise_refusal(reply)
         self._observe(step, reply[2], *reply[4:])
@@ -134,7 +136,9 @@ class Orders:
             TotalMismatchError: The guaranteed prices make another sum.
 
         """
-        arguments = ProposeArguments(order.owner, digest, *terms, refused, total)
+        arguments = ProposeArguments(
+            self._keys.holder(*order), self._keys.owner(order), digest, *terms, refused, total
+        )
         reply = await self._run("propose", order, ProposeKeys, arguments, basket)
         raise_refusal(reply)
         if reply[0] == _REFUSED:
@@ -170,7 +174,7 @@ class Orders:
             NoOrderItemsError: There is nothing to book.
 
         """
-        arguments = BookArguments(order.owner, digest, refused, total)
+        arguments = BookArguments(self._keys.holder(*order), digest, refused, total)
         reply = await self._run("book", order, BookKeys, arguments, basket)
         raise_refusal(reply)
         if reply[0] == _REFUSED:
@@ -193,7 +197,7 @@ class Orders:
             ProposalDecidedError: It was rejected before.
 
         """
-        arguments = DecideArguments(order.owner, status, grace_seconds)
+        arguments = DecideArguments(self._keys.holder(*order), status, grace_seconds)
         reply = await self._run("decide", order, DecideKeys, arguments)
         if reply[0] == _UNKNOWN:
             raise UnknownOrderError
@@ -217,7 +221,7 @@ class Orders:
             UnknownOrderError: Nothing is held.
 
         """
-        arguments = PayArguments(order.owner, wanted_seconds, payment_window_seconds)
+        arguments = PayArguments(self._keys.holder(*order), wanted_seconds, payment_window_seconds)
         reply = await self._run("pay", order, PayKeys, arguments)
         if reply[0] == _UNKNOWN:
             raise UnknownOrderError
@@ -225,7 +229,9 @@ class Orders:
 
     async def release(self, order: OrderKey) -> int:
         """Give back what an Order holds, and return how many spaces that was."""
-        reply = await self._run("release", order, ReleaseKeys, ReleaseArguments(order.owner))
+        reply = await self._run(
+            "release", order, ReleaseKeys, ReleaseArguments(self._keys.holder(*order))
+        )
         if reply[1]:
             self._calls.observer.happened("released")
         return int(reply[1])
@@ -275,7 +281,8 @@ class Orders:
             UnknownOrderError: There is none, or it was deleted.
 
         """
-        [key] = self._keys.seller(order.seller).of(order, ("order",))
+        holder = self._keys.holder(*order)
+        [key] = self._keys.seller(order.seller).of(order, holder, ("order",))
         record = order_record(await self._calls.batcher.command("HGETALL", key))
         if not record.items:
             raise UnknownOrderError
@@ -307,5 +314,9 @@ class Orders:
             for opportunity, items in (basket or {}).items()
         }
         return await self._calls.run(
-            verb, seller.partition, seller.of(order, keys._fields), arguments, groups
+            verb,
+            seller.partition,
+            seller.of(order, self._keys.holder(*order), keys._fields),
+            arguments,
+            groups,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -16,6 +17,11 @@ from service.store.keys import Keys, PartitionKeys
 
 # Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
 _UNSETTLED: Final = 1000
+
+# Bytes of a lease in which its head ends, however long the Booking Partner's name is.
+_LEASE_HEAD: Final = 1023
+
+_MEMBER: Final = re.compile(r"^(\d+)([a-z])(.+)$")
 
 
 class OpportunityRow(NamedTuple):
@@ -82,6 +88,34 @@ class _Place(NamedTuple):
     ref: str
 
 
+class _Hold(NamedTuple):
+    """One member of a hold index."""
+
+    place: _Place
+    seller: str
+    opportunity: str
+    spaces: int
+    kind: str
+    holder: str
+    expires: int
+
+    @classmethod
+    def parse(
+        cls, place: _Place, seller: str, opportunity: str, member: bytes, expires: bytes
+    ) -> _Hold:
+        """Read a member, as `lua/shared/opportunity.lua` describes it."""
+        [(spaces, kind, holder)] = _MEMBER.findall(member.decode())
+        return cls(place, seller, opportunity, int(spaces), kind, holder, int(expires))
+
+    def row(self, lease: bytes) -> HoldRow:
+        """Return it with the Booking Partner and UUID that its lease, or the head of it, names."""
+        owner = lease.partition(b"\f")[0].decode().split(" ", 4)[4]
+        _, partner, uuid = owner.split("|")
+        return HoldRow(
+            self.seller, self.opportunity, self.kind, self.spaces, self.expires, partner, uuid
+        )
+
+
 class Overview:
     """Reads many Opportunities at once; nothing that it does changes anything.
 
@@ -142,7 +176,8 @@ class Overview:
             self._live(place, clock, limit),
             self._batcher.command("ZCOUNT", holds_key, f"({int(clock)}", "+inf"),
         )
-        return Detail(clock, row, [_hold(seller, id_, *member) for member in members], count)
+        held = [_Hold.parse(place, seller, id_, *member) for member in members]
+        return Detail(clock, row, await self._named(held), count)
 
     async def find(self, sellers: Iterable[str], id_: str) -> list[OpportunityRow]:
         """Return the Opportunities of these Sellers that have this `@id`."""
@@ -173,13 +208,13 @@ class Overview:
         rows = await self._rows(places, clock)
         held = await asyncio.gather(*(self._live(place, clock, limit) for place in places))
         holds = (
-            _hold(row.seller, row.id, *member)
-            for row, members in zip(rows, held, strict=True)
+            _Hold.parse(place, row.seller, row.id, *member)
+            for place, row, members in zip(places, rows, held, strict=True)
             if row
             for member in members
         )
-        first = heapq.nsmallest(limit, holds, key=lambda hold: (hold.expires, hold.uuid))
-        return Lapsing(clock, first)
+        first = heapq.nsmallest(limit, holds, key=lambda hold: (hold.expires, hold.holder))
+        return Lapsing(clock, await self._named(first))
 
     async def inspect(
         self, keys: PartitionKeys, refs: Sequence[str], clock: float
@@ -224,6 +259,18 @@ class Overview:
             limit,
         )
         return _pairs(flat)
+
+    async def _named(self, holds: Sequence[_Hold]) -> list[HoldRow]:
+        """Return holds with what their leases say of whose they are; not those that just ended."""
+        heads = await asyncio.gather(
+            *(
+                self._batcher.command(
+                    "GETRANGE", hold.place.partition.lease(hold.holder), 0, _LEASE_HEAD
+                )
+                for hold in holds
+            )
+        )
+        return [hold.row(head) for hold, head in zip(holds, heads, strict=True) if head]
 
     async def _rows(self, places: Sequence[_Place], clock: float) -> list[OpportunityRow | None]:
         """Return the ledger of Opportunities, in their order; None where one is not registered."""
@@ -289,8 +336,8 @@ class Overview:
         expired = defaultdict[_Place, Counter[str]](Counter)
         for place, members in zip(places, found, strict=True):
             for member in members:
-                spaces, kind, _, _ = _parse(member)
-                expired[place][kind] += spaces
+                hold = _Hold.parse(place, "", "", member, b"0")
+                expired[place][hold.kind] += hold.spaces
         return expired
 
 
@@ -345,17 +392,6 @@ def _shares(counts: Sequence[int], limit: int) -> list[int]:
         shares[index] = min(counts[index], limit // (len(counts) - nth))
         limit -= shares[index]
     return shares
-
-
-def _hold(seller: str, opportunity: str, member: bytes, expires: bytes) -> HoldRow:
-    spaces, kind, partner, uuid = _parse(member)
-    return HoldRow(seller, opportunity, kind, spaces, int(expires), partner, uuid)
-
-
-def _parse(member: bytes) -> tuple[int, str, str, str]:
-    """Return the spaces, kind, Booking Partner and Order UUID of a hold."""
-    held, partner, uuid = member.decode().split("|")
-    return int(held[:-1]), held[-1], partner, uuid
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

@@ -17,7 +17,7 @@ class QuoteKeys(NamedTuple):
 
     lease: str
     order: str
-    window: str
+    age: str
     seller: str
     leases: str
     due: str
@@ -27,6 +27,7 @@ class QuoteKeys(NamedTuple):
 class QuoteArguments(NamedTuple):
     """ARGV of `quote`; the groups follow."""
 
+    holder: str
     owner: str
     step: int
     hold_seconds: int
@@ -49,7 +50,7 @@ class BookKeys(NamedTuple):
 class BookArguments(NamedTuple):
     """ARGV of `book`; the groups follow."""
 
-    owner: str
+    holder: str
     digest: str
     refused: int
     total: str
@@ -60,7 +61,7 @@ class ProposeKeys(NamedTuple):
 
     lease: str
     order: str
-    window: str
+    age: str
     seller: str
     leases: str
     due: str
@@ -70,6 +71,7 @@ class ProposeKeys(NamedTuple):
 class ProposeArguments(NamedTuple):
     """ARGV of `propose`; the groups follow."""
 
+    holder: str
     owner: str
     digest: str
     hold_seconds: int
@@ -91,7 +93,7 @@ class DecideKeys(NamedTuple):
 class DecideArguments(NamedTuple):
     """ARGV of `decide`; the groups follow."""
 
-    owner: str
+    holder: str
     status: str
     grace_seconds: int
 
@@ -109,7 +111,7 @@ class PayKeys(NamedTuple):
 class PayArguments(NamedTuple):
     """ARGV of `pay`; the groups follow."""
 
-    owner: str
+    holder: str
     wanted_seconds: int
     payment_window_seconds: int
 
@@ -127,7 +129,7 @@ class ReleaseKeys(NamedTuple):
 class ReleaseArguments(NamedTuple):
     """ARGV of `release`; the groups follow."""
 
-    owner: str
+    holder: str
 
 
 class OrderKeys(NamedTuple):
@@ -199,7 +201,7 @@ class ReconcileKeys(NamedTuple):
 class ReconcileArguments(NamedTuple):
     """ARGV of `reconcile`; what was seen and the groups follow."""
 
-    owner: str
+    holder: str
     mend: int
     seen: int
 

@@ -21,9 +21,9 @@ _SECONDS: Final = 1_000_000
 _OLDEST_MICROSECONDS: Final = 10**12
 """What is less is in seconds: an earlier release wrote it."""
 
-_LEASE_FIELDS: Final = {b"step", b"first", b"expires", b"paid"}
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at"}
-_MEMBER: Final = re.compile(r"(\d+)([a-z]?)\|(.*)", re.DOTALL)
+_MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
+_LEASE: Final = re.compile(rb"(\d) \d+ (\d+) \d+ ([^\f]+)(.*)", re.DOTALL)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
 
 
@@ -39,21 +39,28 @@ class Name(NamedTuple):
         return self.rest.partition("|")[0]
 
     @property
-    def owner(self) -> str:
-        """Whose it is, within the Seller: `<partner>|<uuid>`."""
+    def partner(self) -> str:
+        """The Booking Partner that follows the Seller."""
         return self.rest.partition("|")[2]
 
 
 class Lease(NamedTuple):
-    """A lease as its hash has it."""
+    """A lease as it is written."""
 
     name: Name
+    owner: str
+    """`<seller>|<partner>|<uuid>`, the Seller by its name in keys; `""`: it does not say."""
     expires: int
     """Seconds since 1970; 0: it does not say."""
     removed: int
     """When Redis removes it, in seconds since 1970; negative: never."""
     members: Mapping[str, tuple[str, str]]
     """By what names the Opportunity: the epoch, and the member of its hold index."""
+
+    @property
+    def partner(self) -> Name:
+        """Whose leases it is counted among."""
+        return Name(self.name.keys, self.owner.rpartition("|")[0])
 
 
 class Hold(NamedTuple):
@@ -64,8 +71,8 @@ class Hold(NamedTuple):
     """Seconds since 1970."""
     spaces: int
     kind: str
-    owner: str
-    """`<partner>|<uuid>`."""
+    holder: str
+    """The Order's name in keys."""
 
 
 class Share(NamedTuple):
@@ -160,15 +167,20 @@ class Survey:
 
     async def leases(self, names: Sequence[Name]) -> list[Lease]:
         """Return those of these leases that are there."""
-        keys = [f"{name.keys.name}:lease:{name.rest}" for name in names]
-        hashes, removals = await asyncio.gather(
-            self._all("HGETALL", keys), self._all("EXPIRETIME", keys)
+        keys = [name.keys.lease(name.rest) for name in names]
+        texts, removals = await asyncio.gather(
+            self._all("GET", keys), self._all("EXPIRETIME", keys)
         )
         return [
-            _lease(name, _fields(flat), removed)
-            for name, flat, removed in zip(names, hashes, removals, strict=True)
-            if flat
+            _lease(name, text, removed)
+            for name, text, removed in zip(names, texts, removals, strict=True)
+            if text is not None
         ]
+
+    async def owner(self, lease: Name) -> str:
+        """Return `<partner>|<uuid>` of a lease, or what names it in keys where it is gone."""
+        found = await self.leases([lease])
+        return found[0].owner.partition("|")[2] if found and found[0].owner else lease.rest
 
     async def orders(self, names: Sequence[Name]) -> list[Order]:
         """Return these Orders."""
@@ -237,18 +249,20 @@ def _hold(member: str, expires: int) -> Hold:
     return Hold(member, expires, int(found[1]), found[2], found[3])
 
 
-def _lease(name: Name, fields: Mapping[bytes, bytes], removed: int) -> Lease:
-    kind = _KINDS.get(fields.get(b"step", b""), "")
+def _lease(name: Name, text: bytes, removed: int) -> Lease:
+    found = _LEASE.fullmatch(text)
+    if not found:
+        return Lease(name, "", 0, removed, {})
+    kind = _KINDS.get(found[1], "")
     members = {}
-    for ref, line in fields.items():
-        if ref not in _LEASE_FIELDS:
-            epoch, mark, spaces = line.partition(b"#")
-            if not mark or not spaces.isdigit():
-                epoch, *rows = line.split(b"\n")
-                spaces = b"%d" % len(rows)
-            member = f"{spaces.decode()}{kind}|{name.owner}"
-            members[ref.decode()] = (epoch.decode(), member)
-    return Lease(name, int(fields.get(b"expires", 0)), removed, members)
+    for line in found[4].split(b"\f")[1:]:
+        ref, _, held = line.partition(b" ")
+        epoch, mark, spaces = held.partition(b"#")
+        if not mark or not spaces.isdigit():
+            epoch, *rows = held.split(b"\n")
+            spaces = b"%d" % len(rows)
+        members[ref.decode()] = (epoch.decode(), f"{spaces.decode()}{kind}{name.rest}")
+    return Lease(name, found[3].decode(), int(found[2]), removed, members)
 
 
 def _order(name: Name, fields: Mapping[bytes, bytes]) -> Order:

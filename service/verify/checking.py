@@ -119,7 +119,7 @@ class Verifier:
         now = await self._seconds()
         async for holds in self._survey.holds(name):
             live = [hold for hold in holds if hold.expires > now]
-            names = [Name(name.keys, f"{audit.seller}|{hold.owner}") for hold in live]
+            names = [Name(name.keys, hold.holder) for hold in live]
             leases = {lease.name: lease for lease in await self._survey.leases(names)}
             self._report.checked["hold"] += len(live)
             for lease_name, hold in zip(names, live, strict=True):
@@ -196,7 +196,7 @@ class Verifier:
         new = [one for one in wrong if (lease, one) not in self._said]
         self._said.update((lease, one) for one in new)
         for one in new:
-            where = f"Order {lease.owner}"
+            where = f"Order {await self._survey.owner(lease)}"
             if one.ref:
                 where += f" on {await self._survey.id(Name(lease.keys, one.ref))}"
             self._say(where, [one])
@@ -215,15 +215,15 @@ class Verifier:
             for name, surpluses in doubts.confirmed().items():
                 await self._recount(name, surpluses)
         for name in doubts.partners():
-            self._report.leaves_open(f"counts of Booking Partner {name.owner}")
+            self._report.leaves_open(f"counts of Booking Partner {name.partner}")
 
     async def _tally(self, partners: Sequence[Name], part: int | None) -> Tally:
         tally = Tally()
         tally.begin(await self._counts(partners))
-        prefixes = tuple(f"{name.rest}|" for name in partners)
         async for names in self._names("Leases again", "lease", part):
-            chosen = [name for name in names if name.rest.startswith(prefixes)]
-            tally.enter(await self._survey.leases(chosen), await self._seconds())
+            leases = await self._survey.leases(names)
+            chosen = [lease for lease in leases if lease.partner in partners]
+            tally.enter(chosen, await self._seconds())
         return tally
 
     async def _surpluses(self, tally: Tally) -> dict[Name, Surpluses]:
@@ -241,7 +241,7 @@ class Verifier:
         by_second = sum(n for second, n in count.items() if second.isdigit())
         self._report.differs(
             "counts",
-            f"Booking Partner {name.owner}",
+            f"Booking Partner {name.partner}",
             f"{total} leases",
             str(by_second - sum(surpluses.values())),
             mended=self._report.repair,

@@ -42,8 +42,7 @@ class Tally:
         """Add leases; those that have expired by `now` (seconds) are not counted any more."""
         for lease in leases:
             if lease.expires > now:
-                partner = lease.name.rest.rpartition("|")[0]
-                self._leases[Name(lease.name.keys, partner)][lease.expires] += 1
+                self._leases[lease.partner][lease.expires] += 1
 
     def partners(self) -> list[Name]:
         """Return everybody who has leases, or had."""

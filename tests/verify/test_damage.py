@@ -32,7 +32,7 @@ class Scene:
         self.partition = seller.partition
         self.due, self.feed = seller.partition.due, seller.partition.feed
         self.counts = f"{seller.partition.name}:leases:{seller.ref}|default"
-        self._lease = f"{seller.partition.name}:lease:{seller.ref}|"
+        self._keys = keys
 
     async def play(self) -> None:
         """Leave an anonymous and a named lease, a proposal, and Orders: whole, cut, deleted."""
@@ -61,11 +61,11 @@ class Scene:
 
     def lease(self, customer: int) -> str:
         """Return the key of a customer's lease."""
-        return self._lease + self.desk.key(customer).owner
+        return self.partition.lease(self._keys.holder(*self.desk.key(customer)))
 
     def member(self, customer: int, held: str) -> str:
         """Return a member of a hold index, `2a` or the like, as a customer's."""
-        return f"{held}|{self.desk.key(customer).owner}"
+        return held + self._keys.holder(*self.desk.key(customer))
 
     async def send(self, *parts: str | int) -> Any:
         """Send Redis a command."""
@@ -169,7 +169,7 @@ DAMAGES: Final = {
     "a lease that expires late": Damage(
         lambda s: ("EXPIREAT", s.lease(1), 4_000_000_000), {"expiry"}
     ),
-    "a lease that never was one": Damage(lambda s: ("HSET", s.lease(8), "step", "1"), {"expiry"}),
+    "a lease that never was one": Damage(lambda s: ("SET", s.lease(8), "what?"), {"expiry"}),
     "leases that are counted too often": Damage(
         lambda s: ("HINCRBY", s.counts, 4_000_000_000, 1), {"counts"}
     ),
