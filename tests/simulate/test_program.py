@@ -1,0 +1,196 @@
+"""`lease-service simulate` as a user starts it, against the real program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from service.simulate.site import OWN_SELLER
+from tests.process.program import COMMAND, Program, environment, eventually, run
+from tests.servers import free_port
+from tests.simulate.liar import Liar
+
+SHORT = ("--duration", "2", "--rate", "40", "--think-seconds", "0.1", "--spaces", "30")
+PNG = b"\x89PNG\r\n\x1a\n"
+FILES = {"calls.png", "latency.png", "overview.png", "report.html", "result.json", "spaces.png"}
+
+
+def simulate(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, with its report in `out`."""
+    return run(folder, "simulate", "--url", url, "--output", "out", *arguments)
+
+
+def result(folder: Path) -> Any:
+    """Return what it wrote for programs."""
+    return json.loads((folder / "out" / "result.json").read_text())
+
+
+def test_a_short_sale(short_folder: Path) -> None:
+    """A run shows what happened, writes its report, withdraws what it sold, and ends with 0."""
+    with Program(short_folder, LEASE_DATA_DIR=":memory:") as program:
+        done = simulate(short_folder, program.url, *SHORT, "--opportunities", "2", "--skew", "1")
+        kept = program.call("GET", f"/dashboard/data/opportunities?seller={OWN_SELLER}")
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"C1 +\d+ +\d+", done.stdout)
+    assert done.stdout.splitlines()[-1].startswith("verify: no oversell: ")
+    assert "80 of 80 Customers" in done.stderr
+    assert OWN_SELLER + ":" not in json.dumps(kept.body)
+
+
+def test_what_a_report_has(short_folder: Path) -> None:
+    """The report is one file that needs nothing else, and every number of it is in the JSON."""
+    with Program(short_folder, LEASE_LISTEN=f"unix:{short_folder}/api.sock") as program:
+        done = simulate(short_folder, program.url, *SHORT, "--json")
+    assert done.returncode == 0, done.stderr
+    found = result(short_folder)
+    assert found == json.loads(done.stdout)
+    page = (short_folder / "out" / "report.html").read_text()
+
+    assert {path.name for path in (short_folder / "out").iterdir()} == FILES
+    for picture in (short_folder / "out").glob("*.png"):
+        assert picture.read_bytes().startswith(PNG)
+    assert found["arrived"] == found["scenario"]["customers"] == 80
+    assert found["calls"] == sum(step["calls"] for step in found["steps"][:-1])
+    assert found["booked"] == found["accepted"] <= found["capacity"] == 30
+    assert sum(found["outcomes"].values()) == 80
+    refused = sum(step["refused"] for step in found["steps"][:-1])
+    assert refused == sum(count["calls"] for count in found["refusals"])
+    assert found["spaces"]
+    assert all(sum(spaces) == 30 for _, *spaces in found["spaces"])
+    assert re.findall(r'(?:src|href|srcset)="(?!data:)', page) == []
+    assert page.count("<img") == page.count('alt="') == 3
+    assert 'lang="en-GB"' in page
+    assert "verify: no oversell" in page
+
+
+def test_ctrl_c_ends_it_with_its_report(short_folder: Path) -> None:
+    """At the first Ctrl-C nobody comes any more, and what was done is reported and verified."""
+    with Program(short_folder, LEASE_DATA_DIR=":memory:") as program:
+        arguments = ("--url", program.url, "--output", "out", "--duration", "600", "--rate", "20")
+        simulating = start(short_folder, *arguments)
+        eventually(lambda: sold(program) > 0)
+        simulating.send_signal(signal.SIGINT)
+        output, _ = simulating.communicate(timeout=30)
+        left = program.call("GET", f"/dashboard/data/opportunities?seller={OWN_SELLER}")
+
+    assert simulating.returncode == 0
+    assert "ended early" in output
+    assert output.splitlines()[-1].startswith("verify: no oversell")
+    assert result(short_folder)["is_whole"] is False
+    assert OWN_SELLER + ":" not in json.dumps(left.body)
+
+
+def sold(program: Program) -> int:
+    """Return how many spaces a simulation has leased or booked by now."""
+    body = program.call("GET", f"/dashboard/data/opportunities?seller={OWN_SELLER}").body
+    return sum(map(int, re.findall(r'"(?:booked|anonymous|named)": (\d+)', json.dumps(body))))
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a simulation."""
+    return subprocess.Popen(
+        [*COMMAND, "simulate", *arguments],
+        cwd=folder,
+        env=environment(folder, {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+async def test_a_server_that_oversells_is_found_out(short_folder: Path) -> None:
+    """The exit code is 1 and the last line says what was sold too often (rule 8)."""
+    liar = Liar()
+    server = TestServer(liar.app())
+    await server.start_server()
+    url = str(server.make_url(""))
+    done = await asyncio.to_thread(simulate, short_folder, url, *SHORT, "--spaces", "5")
+    await server.close()
+
+    assert done.returncode == 1
+    assert "NOT as promised" in done.stdout.splitlines()[-1]
+    assert "has 5 spaces" in result(short_folder)["problems"][0]
+    assert "NOT as promised" in (short_folder / "out" / "report.html").read_text()
+    assert len(liar.withdrawn) == 1
+
+
+def test_a_service_that_goes_away_leaves_a_report(short_folder: Path) -> None:
+    """A service that dies in the middle takes nothing with it but the verdict."""
+    with Program(short_folder, LEASE_DATA_DIR=":memory:") as program:
+        arguments = ("--url", program.url, "--output", "out", "--duration", "3", "--rate", "40")
+        simulating = start(short_folder, *arguments, "--think-seconds", "0.1")
+        eventually(lambda: sold(program) > 0)
+        os.killpg(program.process.pid, signal.SIGKILL)
+        output, _ = simulating.communicate(timeout=60)
+
+    assert simulating.returncode == 1
+    assert "cannot be read" in output.splitlines()[-1]
+    assert any("no answer" in failure["kind"] for failure in result(short_folder)["failures"])
+
+
+def test_without_a_service_it_says_how_to_start_one(short_folder: Path) -> None:
+    """Where nobody answers there is no report, but a line that helps."""
+    done = simulate(short_folder, f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "lease-service serve" in done.stderr
+    assert not (short_folder / "out").exists()
+
+
+def test_a_service_that_wants_a_token(short_folder: Path) -> None:
+    """A refusal of the service is shown in its own words."""
+    tokens = short_folder / "tokens.toml"
+    digest = "0" * 64
+    tokens.write_text(f'[[token]]\nname = "a"\nscope = "admin"\nsha256 = "{digest}"\n')
+    with Program(short_folder, LEASE_TOKENS_FILE=str(tokens)) as program:
+        without = simulate(short_folder, program.url)
+        (short_folder / "token").write_text("wrong\n")
+        wrong = simulate(short_folder, program.url, "--token", "@token")
+    assert (without.returncode, wrong.returncode) == (1, 1)
+    assert "NoAPITokenError" in without.stderr
+    assert "InvalidAPITokenError" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--url", "http://192.0.2.1:8080"), "--i-may-load-this-server"),
+        (("--rate", "0"), "--rate"),
+        (("--seller", "https://example.com/s", "--lease-seconds", "5"), "--seller"),
+        (("--token", "@missing"), "missing"),
+        (("--connections", "0"), "--connections"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(
+    short_folder: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """Bad arguments end it with 2 and a line that names the option, before any call."""
+    done = run(short_folder, "simulate", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_its_libraries_it_says_what_to_install(short_folder: Path) -> None:
+    """Without the extra the rest of the program works, and this command says the pip line."""
+    hide = "import sys; sys.modules['rich'] = None; from service.__main__ import main; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hide}sys.exit(main(['simulate']))"],
+        cwd=short_folder,
+        env=environment(short_folder, {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'lease-service[simulate]'" in done.stderr
