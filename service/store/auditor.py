@@ -66,6 +66,11 @@ class Audit(NamedTuple):
     epoch: str
     wrong: list[Wrong]
 
+    @property
+    def is_held(self) -> bool:
+        """Whether there are holds that can be anybody's."""
+        return self.is_registered and self.holds > 0
+
 
 class Auditor:
     """Every method raises `StoreError` when Redis does not answer."""

@@ -52,8 +52,6 @@ class Lease(NamedTuple):
     """`<seller>|<partner>|<uuid>`, the Seller by its name in keys; `""`: it does not say."""
     expires: int
     """Seconds since 1970; 0: it does not say."""
-    removed: int
-    """When Redis removes it, in seconds since 1970; negative: never."""
     members: Mapping[str, tuple[str, str]]
     """By what names the Opportunity: the epoch, and the member of its hold index."""
 
@@ -168,14 +166,16 @@ class Survey:
     async def leases(self, names: Sequence[Name]) -> list[Lease]:
         """Return those of these leases that are there."""
         keys = [name.keys.lease(name.rest) for name in names]
-        texts, removals = await asyncio.gather(
-            self._all("GET", keys), self._all("EXPIRETIME", keys)
-        )
+        texts = await self._all("GET", keys)
         return [
-            _lease(name, text, removed)
-            for name, text, removed in zip(names, texts, removals, strict=True)
+            _lease(name, text)
+            for name, text in zip(names, texts, strict=True)
             if text is not None
         ]
+
+    async def removals(self, names: Sequence[Name]) -> list[int]:
+        """Return when Redis removes these leases, in seconds since 1970; negative: never."""
+        return await self._all("EXPIRETIME", [name.keys.lease(name.rest) for name in names])
 
     async def owner(self, lease: Name) -> str:
         """Return `<partner>|<uuid>` of a lease, or what names it in keys where it is gone."""
@@ -249,10 +249,10 @@ def _hold(member: str, expires: int) -> Hold:
     return Hold(member, expires, int(found[1]), found[2], found[3])
 
 
-def _lease(name: Name, text: bytes, removed: int) -> Lease:
+def _lease(name: Name, text: bytes) -> Lease:
     found = _LEASE.fullmatch(text)
     if not found:
-        return Lease(name, "", 0, removed, {})
+        return Lease(name, "", 0, {})
     kind = _KINDS.get(found[1], "")
     members = {}
     for line in found[4].split(b"\f")[1:]:
@@ -262,7 +262,7 @@ def _lease(name: Name, text: bytes, removed: int) -> Lease:
             epoch, *rows = held.split(b"\n")
             spaces = b"%d" % len(rows)
         members[ref.decode()] = (epoch.decode(), f"{spaces.decode()}{kind}{name.rest}")
-    return Lease(name, found[3].decode(), int(found[2]), removed, members)
+    return Lease(name, found[3].decode(), int(found[2]), members)
 
 
 def _order(name: Name, fields: Mapping[bytes, bytes]) -> Order:

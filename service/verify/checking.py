@@ -23,6 +23,9 @@ from service.verify.report import Report
 OPPORTUNITIES_AT_ONCE: Final = 200_000
 """Where there are more, one partition is looked at after the other: their totals are in memory."""
 
+_AT_ONCE: Final = 20
+"""Opportunities whose holds are read at the same time, a portion of each."""
+
 _LOOKS: Final = 3
 """How often many holds are added up from outside before Redis does it in one step."""
 
@@ -89,8 +92,11 @@ class Verifier:
                 self._report.checked.update(("booked", "leased", "due", "feed", "allowed"))
                 accounts.open(name, audit)
                 self._epochs[name.rest] = audit.epoch if audit.is_registered else ""
-                if audit.is_registered and audit.holds:
-                    await self._check_holds(name, audit)
+            held = [pair for pair in zip(new, audits, strict=True) if pair[1].is_held]
+            for first in range(0, len(held), _AT_ONCE):
+                await asyncio.gather(
+                    *(self._check_holds(*pair) for pair in held[first : first + _AT_ONCE])
+                )
 
     async def _audit(self, name: Name, *, limit: int | None = None) -> Audit:
         """Judge an Opportunity in one step; report what is wrong, and mend it."""
@@ -154,8 +160,9 @@ class Verifier:
             now = await self._seconds()
             tally.enter(leases, now)
             self._report.checked["expiry"] += len(leases)
-            for lease in leases:
-                if lease.removed != lease.expires:
+            removals = await self._survey.removals([lease.name for lease in leases])
+            for lease, removed in zip(leases, removals, strict=True):
+                if removed != lease.expires:
                     await self._reconcile(lease.name)
             await self._check_each_lease([lease for lease in leases if lease.expires > now])
         await self._check_counts(tally, part)

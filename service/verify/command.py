@@ -10,9 +10,11 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import structlog
+import uvloop
 
 from service.settings import Settings
 from service.store.auditor import Auditor
@@ -80,8 +82,11 @@ def run(options: argparse.Namespace) -> int:
     )
     report = Report(_write, repair=options.repair)
     try:
-        with _server(settings) as url:
-            asyncio.run(_verify(settings, url, report))
+        with (
+            _server(settings) as url,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_verify(settings, url, report))
     except (EmbeddedValkeyError, StoreError, UnusableServerError) as error:
         sys.stderr.write(f"lease-service: {error}\n")
         return UNUSABLE
@@ -99,6 +104,11 @@ def _server(settings: Settings) -> Iterator[str]:
         raise UnusableServerError(
             "LEASE_DATA_DIR=:memory: keeps nothing that could be verified: set it to the folder"
             " of the service, or set LEASE_REDIS_URL."
+        )
+    if not Path(settings.data_dir).is_dir():
+        raise UnusableServerError(
+            f"There is no data in {settings.data_dir}: set LEASE_DATA_DIR to the folder of the"
+            " service, or set LEASE_REDIS_URL."
         )
     url = running_url(settings.data_dir)
     if url is not None:
