@@ -26,13 +26,13 @@ for index = 2, #ARGV, 2 do
   end
 end
 -- It stays for a while though nothing may be left to count, so that what is sent again finds it mended.
-local total, first, last = 0, now + 1, now + 60
+local total, last = 0, now + 60
 for name, count in pairs(read_hash(leases_key)) do
   local second = tonumber(name)
   if second then
-    total, first, last = total + tonumber(count), min(first, second), max(last, second)
+    total, last = total + tonumber(count), max(last, second)
   end
 end
-call('HSET', leases_key, 'total', total, 'next', first, 'mended', instant(now, microseconds))
+call('HSET', leases_key, 'total', total, 'next', now + 1, 'mended', instant(now, microseconds))
 call('EXPIREAT', leases_key, max(last, call('EXPIRETIME', leases_key)))
 return { 1 }

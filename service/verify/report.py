@@ -75,7 +75,7 @@ class Report:
 
     def notes(self, where: str, before: int) -> None:
         """Say that what was booked before the first registration has been noted."""
-        self._write(f"before of {where}: noted as {before}, which no Order accounts for\n")
+        self._write(f"before of {where}: noted as {before}, for which there is no Order\n")
 
     def leaves_open(self, where: str) -> None:
         """Say what changed so often that nothing can be said of it."""

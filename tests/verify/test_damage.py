@@ -9,8 +9,11 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from service.ledger import Step
+from service.store.auditor import Auditor, Bookings
 from service.store.keys import Keys
+from service.store.survey import Name
 from tests.store.desk import CLASS, COURT, OFFER, SELLER, Desk
+from tests.store.follow import Follower
 from tests.verify.looking import look
 
 HALL: Final = "https://example.com/halls/1"
@@ -31,7 +34,8 @@ class Scene:
         self.refs = {id_: keys.ref(SELLER, id_) for id_ in (CLASS, COURT, HALL, IN_HALL, GONE)}
         self.partition = seller.partition
         self.due, self.feed = seller.partition.due, seller.partition.feed
-        self.counts = f"{seller.partition.name}:leases:{seller.ref}|default"
+self.counts_name = f"{seller.ref}|default"
+        self.counts = f"{seller.partition.name}:leases:{self.counts_name}"
         self._keys = keys
 
     async def play(self) -> None:
@@ -179,10 +183,15 @@ DAMAGES: Final = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_damage_is_found_and_mended(scene, damage, monkeypatch):
-    """What is wrong is said, and mended so that nothing is wrong and the ledger is right again."""
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    """Let no time pass between rounds: nothing changes but by the test."""
     monkeypatch.setattr("service.verify.checking._PAUSE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_damage_is_found_and_mended(scene, damage):
+    """What is wrong is said, and mended so that nothing is wrong and the ledger is right again."""
     await scene.send(*damage.plant(scene))
     found = await look(scene.desk)
     assert found.checks == damage.checks
@@ -201,3 +210,117 @@ async def test_nothing_is_wrong_with_the_scene(scene):
     """Undamaged, nothing is said and nothing is mended."""
     assert (await look(scene.desk)).lines == []
     assert (await look(scene.desk, repair=True)).lines == []
+
+
+async def test_what_was_never_allowed_is_said_and_left(scene):
+    """Rule 8: more than was ever allowed is a difference that nobody but the operator mends."""
+    await scene.send("HSET", scene.opportunity(CLASS), "allowed", 7)
+    for repair in (False, True):
+        found = await look(scene.desk, repair=repair)
+        assert found.lines == [f"allowed of {CLASS}: 8, should be at most 7\n"]
+    assert await scene.ledgers() == LEDGERS
+
+
+async def test_a_lowered_capacity_is_no_damage(scene):
+    """Rule 7: a capacity below what is booked and leased was allowed to be more."""
+    await scene.desk.register(1)
+    assert (await look(scene.desk)).lines == []
+
+
+async def test_an_opportunity_that_is_lost_keeps_what_is_booked(scene):
+    """Registered again, a lost Opportunity has the bookings of its Orders, and nothing else."""
+    await scene.send("DEL", scene.opportunity(COURT))
+    await scene.send("DEL", scene.opportunity(CLASS))
+    found = await look(scene.desk, repair=True)
+    assert found.checks == {"booked", "feed", "holds", "before"}
+    assert (await look(scene.desk)).lines == []
+    await scene.desk.register(10)
+    assert (await scene.ledgers())[CLASS] == (2, 0, 8)
+    assert (await look(scene.desk)).lines == []
+
+
+async def test_what_an_earlier_release_stored_is_in_order(scene):
+    """What lacks what this release notes is no difference, and is noted when it is mended."""
+    for id_ in (CLASS, HALL):
+        await scene.send("HDEL", scene.opportunity(id_), "before", "allowed")
+    assert (await look(scene.desk)).lines == []
+    noted = await look(scene.desk, repair=True)
+    assert noted.report.differences == 0
+    assert sorted(noted.lines) == [
+        f"before of {CLASS}: noted as 2, for which there is no Order\n",
+        f"before of {HALL}: noted as 0, for which there is no Order\n",
+    ]
+    await scene.send("HINCRBY", scene.opportunity(CLASS), "booked", 1)
+    assert (await look(scene.desk)).checks == {"booked"}
+
+
+async def test_an_earlier_release_never_books_less_than_its_orders(scene):
+    """Where nothing is noted, at least what the Orders have booked must be booked."""
+    await scene.send("HDEL", scene.opportunity(CLASS), "before")
+    await scene.send("HSET", scene.opportunity(CLASS), "booked", 1)
+    found = await look(scene.desk, repair=True)
+    assert found.lines[0] == f"booked of {CLASS}: 1, should be 2; mended\n"
+    assert (await scene.ledgers())[CLASS] == (2, 4, 4)
+
+
+async def test_orders_with_seconds_count_too(scene):
+    """An earlier release wrote when an Order changed in seconds."""
+    [key] = await scene.desk.raw_keys(f"*:order:*{scene.desk.key(4).uuid}")
+    await scene.send("HSET", key, "at", 1_700_000_000)
+    assert (await look(scene.desk)).lines == []
+    await scene.send("HINCRBY", scene.opportunity(CLASS), "booked", 1)
+    assert (await look(scene.desk)).checks == {"booked"}
+
+
+@pytest.mark.parametrize("limits", [{"opportunities_at_once": 1}, {"holds_limit": 1}])
+async def test_bounded_looks_find_the_same(scene, limits):
+    """One partition after the other, and with more holds than Redis adds up at once."""
+    assert (await look(scene.desk, **limits)).lines == []
+    await scene.send("HINCRBY", scene.opportunity(CLASS), "booked", 1)
+    await scene.send("HINCRBY", scene.opportunity(CLASS), "leased", 1)
+    assert (await look(scene.desk, **limits)).checks == {"booked", "leased"}
+    assert (await look(scene.desk, repair=True, **limits)).report.differences == 2
+    assert (await look(scene.desk, **limits)).lines == []
+
+
+async def test_what_is_mended_is_told(scene):
+    """Rule 22: mending what is free moves the Opportunity to the end of the feed."""
+    reader = Follower(scene.desk)
+    await reader.read()
+    await scene.send("HINCRBY", scene.opportunity(COURT), "booked", 1)
+    await look(scene.desk, repair=True)
+    assert await reader.read() == [COURT]
+    assert reader.free[COURT] == 3
+    await scene.send("HINCRBY", scene.opportunity(HALL), "leased", -1)
+    await look(scene.desk, repair=True)
+    assert await reader.read() == [IN_HALL]
+
+
+async def test_mending_again_changes_nothing(scene):
+    """What was found before it was mended is not mended a second time, whoever asks."""
+    await scene.send("HINCRBY", scene.opportunity(CLASS), "booked", 2)
+    partition, settings = scene.partition, scene.desk.settings
+    auditor = Auditor(
+        scene.desk.batcher, key_prefix=settings.key_prefix, partitions=settings.partitions
+    )
+    seen = int(await scene.desk.now() * 1_000_000)
+    name, counts = Name(partition, scene.refs[CLASS]), Name(partition, scene.counts_name)
+    for _ in range(2):
+        await auditor.audit(name, mend=True, bookings=Bookings(seen, 2, None))
+    assert await scene.ledgers() == LEDGERS
+    total = await scene.send("HGET", scene.counts, "total")
+    for _ in range(2):
+        await auditor.recount(counts, seen, {4_000_000_000: -1})
+    assert int(await scene.send("HGET", scene.counts, "total")) == int(total) + 1
+
+
+async def test_no_order_is_touched(scene):
+    """Whatever is mended, every Order stays as it is."""
+    keys = await scene.desk.raw_keys("*:order:*")
+    before = [sorted(await scene.send("HGETALL", key)) for key in keys]
+    for damage in DAMAGES.values():
+        await scene.send(*damage.plant(scene))
+    found = await look(scene.desk, repair=True)
+    assert found.report.differences > len(DAMAGES) / 2
+    assert [sorted(await scene.send("HGETALL", key)) for key in keys] == before
+    assert (await look(scene.desk)).lines == []

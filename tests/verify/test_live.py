@@ -21,7 +21,7 @@ from tests.verify.looking import Look, look
 
 HALL: Final = "https://example.com/halls/1"
 IDS: Final = [f"https://example.com/classes/{number}" for number in range(6)]
-LOOKS: Final = 12
+LOOKS: Final = 4
 CALLERS: Final = 12
 
 
