@@ -168,9 +168,7 @@ class Survey:
         keys = [name.keys.lease(name.rest) for name in names]
         texts = await self._all("GET", keys)
         return [
-            _lease(name, text)
-            for name, text in zip(names, texts, strict=True)
-            if text is not None
+            _lease(name, text) for name, text in zip(names, texts, strict=True) if text is not None
         ]
 
     async def removals(self, names: Sequence[Name]) -> list[int]:

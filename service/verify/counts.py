@@ -112,6 +112,4 @@ class Doubts:
 
 def is_consistent(counts: Mapping[str, int]) -> bool:
     """Tell whether a hash of counts agrees with itself."""
-    return counts.get("total", 0) == sum(
-        count for name, count in counts.items() if name.isdigit()
-    )
+    return counts.get("total", 0) == sum(count for name, count in counts.items() if name.isdigit())

@@ -34,7 +34,7 @@ class Scene:
         self.refs = {id_: keys.ref(SELLER, id_) for id_ in (CLASS, COURT, HALL, IN_HALL, GONE)}
         self.partition = seller.partition
         self.due, self.feed = seller.partition.due, seller.partition.feed
-self.counts_name = f"{seller.ref}|default"
+        self.counts_name = f"{seller.ref}|default"
         self.counts = f"{seller.partition.name}:leases:{self.counts_name}"
         self._keys = keys
 
@@ -227,8 +227,8 @@ async def test_a_lowered_capacity_is_no_damage(scene):
     assert (await look(scene.desk)).lines == []
 
 
-async def test_an_opportunity_that_is_lost_keeps_what_is_booked(scene):
-    """Registered again, a lost Opportunity has the bookings of its Orders, and nothing else."""
+async def test_an_opportunity_that_is_lost_can_be_made_again(scene):
+    """Registered again and mended, it has the bookings of its Orders, and its live leases."""
     await scene.send("DEL", scene.opportunity(COURT))
     await scene.send("DEL", scene.opportunity(CLASS))
     found = await look(scene.desk, repair=True)
@@ -236,6 +236,8 @@ async def test_an_opportunity_that_is_lost_keeps_what_is_booked(scene):
     assert (await look(scene.desk)).lines == []
     await scene.desk.register(10)
     assert (await scene.ledgers())[CLASS] == (2, 0, 8)
+    assert (await look(scene.desk, repair=True)).checks == {"hold"}
+    assert (await scene.ledgers())[CLASS] == (2, 4, 4)
     assert (await look(scene.desk)).lines == []
 
 
