@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import textwrap
 import time
@@ -14,6 +15,7 @@ import msgspec
 
 from service.simulate import address
 from service.simulate.address import AddressError
+from service.simulate.audit import REDIS_URL
 from service.simulate.scenario import PRESETS, ScenarioError, scenario
 from service.simulate.site import OWN_SELLER
 
@@ -118,6 +120,7 @@ def run(options: argparse.Namespace) -> int:
         scenario=wanted,
         connections=options.connections,
         keeps=options.keep,
+        redis_url=options.redis_url,
     )
     return perform(plan, options.output or _folder(), as_json=options.json)
 
@@ -136,6 +139,12 @@ def _add_service(group: argparse._ArgumentGroup) -> None:
         metavar="ID",
         default=OWN_SELLER,
         help="whose Opportunities they are, for that Seller's policy (%(default)s)",
+    )
+    group.add_argument(
+        "--redis-url",
+        metavar="URL",
+        default=os.environ.get(REDIS_URL) or None,
+        help=f"the Redis behind it: «lease-service verify» then looks at that too ({REDIS_URL})",
     )
     group.add_argument(
         "--connections",

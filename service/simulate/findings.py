@@ -110,6 +110,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     """Spaces, as the answers to B said."""
     problems: list[str]
     """What is not as promised; nothing, if all is well."""
+    is_audited: bool
+    """Whether `lease-service verify` looked at Redis too."""
     simulator: Simulator
     moments: list[Moment]
     spaces: list[Spaces]

@@ -17,6 +17,7 @@ from service import __version__
 from service.client import LeaseService
 from service.errors import OpenBookingError
 from service.simulate import findings
+from service.simulate.audit import audit
 from service.simulate.clock import Clock
 from service.simulate.findings import Findings
 from service.simulate.load import play
@@ -41,6 +42,8 @@ class Plan(NamedTuple):
     connections: int
     keeps: bool
     """Whether the Opportunities stay when it is over."""
+    redis_url: str | None
+    """Where the service keeps what it stores, if that is to be verified too."""
 
 
 Show = Callable[[World, Scenario], None]
@@ -87,17 +90,22 @@ async def _run(plan: Plan, show: Show) -> Findings:
                 await showing
             seconds = world.clock.now()
             cores = (_cpu_seconds() - cpu) / seconds
-            verdict = await _verdict(patient, world)
+            verdict = await _verdict(patient, world, plan.redis_url)
         return _findings(plan, world, verdict, began=began, seconds=seconds, cores=cores)
 
 
-async def _verdict(patient: LeaseService, world: World) -> Verdict:
+async def _verdict(patient: LeaseService, world: World, redis_url: str | None) -> Verdict:
     """Judge the run; a service that is gone by now has not kept its promise."""
     try:
-        return await judge(patient, world.site, world.bookings, world.tape)
+        verdict = await judge(patient, world.site, world.bookings, world.tape)
     except OpenBookingError as error:
         accepted = world.bookings.spaces.total()
         return Verdict(0, accepted, [f"the ledgers cannot be read: {error.description}"])
+    if redis_url is None:
+        return verdict
+    found = await audit(redis_url)
+    problems = [] if found.is_clean else [f"«lease-service verify» says: {found.said}"]
+    return verdict._replace(problems=[*verdict.problems, *problems], is_audited=True)
 
 
 @contextlib.asynccontextmanager
@@ -175,6 +183,7 @@ def _findings(
         booked=verdict.booked,
         accepted=verdict.accepted,
         problems=list(verdict.problems),
+        is_audited=verdict.is_audited,
         simulator=findings.simulator_of(tape, cores),
         moments=findings.moments_of(tape, seconds),
         spaces=tape.spaces,

@@ -30,6 +30,8 @@ class Verdict(NamedTuple):
     """Spaces of the bookings that the service accepted."""
     problems: Sequence[str]
     """One sentence each."""
+    is_audited: bool = False
+    """Whether `lease-service verify` looked at Redis too."""
 
     def __str__(self) -> str:
         """Return it in a line."""
@@ -37,9 +39,10 @@ class Verdict(NamedTuple):
             more = len(self.problems) - _SHOWN
             tail = [f"and {more} more"] if more > 0 else []
             return f"verify: NOT as promised: {'; '.join([*self.problems[:_SHOWN], *tail])}"
+        audited = "; all that is in Redis agrees" if self.is_audited else ""
         return (
             f"verify: no oversell: {self.booked:,} spaces booked, as accepted, and no Opportunity"
-            " beyond its capacity"
+            f" beyond its capacity{audited}"
         )
 
 

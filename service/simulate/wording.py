@@ -13,7 +13,8 @@ _WHOLE_FROM: Final = 100
 
 def closing_line(findings: Findings) -> str:
     """Return the last line: whether what was booked is what was promised."""
-    return str(Verdict(findings.booked, findings.accepted, findings.problems))
+    problems, is_audited = findings.problems, findings.is_audited
+    return str(Verdict(findings.booked, findings.accepted, problems, is_audited))
 
 
 def milliseconds(number: float) -> str:

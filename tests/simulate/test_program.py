@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestServer
 
+from service.simulate.audit import audit
 from service.simulate.site import OWN_SELLER
 from tests.process.program import COMMAND, Program, environment, eventually, run
-from tests.servers import free_port
+from tests.servers import RedisServer, free_port, valkey_binary
 from tests.simulate.liar import Liar
 
 SHORT = ("--duration", "2", "--rate", "40", "--think-seconds", "0.1", "--spaces", "30")
@@ -194,3 +195,21 @@ def test_without_its_libraries_it_says_what_to_install(short_folder: Path) -> No
     )
     assert done.returncode == 1
     assert "pip install 'lease-service[simulate]'" in done.stderr
+
+
+def test_what_is_in_redis_is_verified_too(short_folder: Path) -> None:
+    """Where the address of Redis is known, the last line tells what `verify` found there."""
+    with (
+        RedisServer(valkey_binary(), short_folder) as server,
+        Program(short_folder, LEASE_REDIS_URL=server.url) as program,
+    ):
+        done = simulate(short_folder, program.url, *SHORT, "--redis-url", server.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].endswith("all that is in Redis agrees")
+
+
+async def test_a_redis_that_cannot_be_verified_is_a_problem(short_folder: Path) -> None:
+    """Whoever asks for it is told when there was no look at Redis."""
+    found = await audit(f"unix://{short_folder}/nowhere.sock")
+    assert not found.is_clean
+    assert "lease-service" in found.said
