@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run front-end demo test model bench format lock openapi stored-format clean
+.PHONY: help run front-end demo test model bench format lock openapi stored-format types clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,11 @@ openapi: $(VENV)/.dev ## write docs/openapi.json from the types
 
 stored-format: $(VENV)/.dev ## write what this release stores in Redis to tests/data, for the next to read
 	$(BIN)/python -m tests.store.stored_format
+
+types: openapi ## write examples/typescript/lease-service.d.ts from docs/openapi.json
+	npm ci --prefix tests/docs --silent
+	tests/docs/node_modules/.bin/openapi-typescript docs/openapi.json --default-non-nullable=false \
+		--output examples/typescript/lease-service.d.ts
 
 clean: ## remove what make made; the data of the embedded Valkey stays
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

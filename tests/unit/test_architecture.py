@@ -148,7 +148,11 @@ def test_files_stay_small() -> None:
 def test_nothing_is_left_for_later() -> None:
     """No source carries a marker of unfinished work."""
     marker = re.compile(rb"\b([T]ODO|[F]IXME|[X]XX)\b")
-    unfinished = [path for path in sources() if marker.search(path.read_bytes())]
+    unfinished = [
+        path
+        for path in sources()
+        if path.suffix != ".png" and marker.search(path.read_bytes())  # there by chance
+    ]
     assert not unfinished
 
 
