@@ -24,12 +24,15 @@ from service.model import (
 )
 from service.settings import Settings
 from service.store import Store
+from service.store.auditor import Auditor
 from service.store.batcher import Batcher, Script
 from service.store.connect import connection_factory
 from service.store.keys import Keys
 from service.store.scripts import SIGNATURES, source_of
+from service.store.survey import Survey
 from service.store.sweep import DueList
 from service.sweeper import Sweeper
+from service.verify import Report, Verifier
 from tests.model.words import RESERVED, Answer, Item, Price, Refused
 
 Result = TypeVar("Result")
@@ -64,6 +67,15 @@ class FakeDueList(DueList):
         return int(seconds) + int(microseconds) / 1_000_000
 
 
+class FakeSurvey(Survey):
+    """What `verify` reads, on the test's clock."""
+
+    async def now(self) -> int:
+        """Return the test's clock in microseconds."""
+        seconds, microseconds = await self._batcher.command("LRANGE", "clock", 0, 1)
+        return int(seconds) * 1_000_000 + int(microseconds)
+
+
 class Player:
     """Plays the contract's calls, and says what is answered as the model does."""
 
@@ -89,14 +101,16 @@ class Player:
         self._open()
 
     def _open(self) -> None:
-        settings = self._settings
-        places = _Places(key_prefix=settings.key_prefix, partitions=settings.partitions)
+        places = self._places()
         self._batcher = Batcher(connection_factory(self._url))
         store = Store(self._batcher, **places)
         store.orders._calls._scripts = self._scripts
-        self.ledger = Ledger(store, settings)
+        self.ledger = Ledger(store, self._settings)
         self._due = FakeDueList(self._batcher, **places)
         self._due._script = self._scripts["sweep"]
+
+    def _places(self) -> _Places:
+        return _Places(key_prefix=self._settings.key_prefix, partitions=self._settings.partitions)
 
     def run(self, call: Coroutine[Any, Any, Result]) -> Result:
         """Run a call of the ledger to its end."""
@@ -165,6 +179,16 @@ class Player:
         self.run(Sweeper(self._due).sweep())
 
     # The state behind the answers
+
+    def verify(self) -> list[str]:
+        """Return what `verify` finds wrong with all that is stored."""
+        places = self._places()
+        auditor = Auditor(self._batcher, **places)
+        auditor._calls._scripts = self._scripts
+        found: list[str] = []
+        report = Report(found.append, repair=False)
+        self.run(Verifier(FakeSurvey([self._batcher], **places), auditor, report).run())
+        return found
 
     def look_inside(
         self, seller: str, ids: Sequence[str], now: int
