@@ -47,6 +47,7 @@ class RedisServer:
             config: Options as in redis.conf, `_` for `-`; blanks part the words of one option.
 
         """
+        self.binary = binary
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None

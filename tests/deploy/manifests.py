@@ -99,6 +99,17 @@ def environment(container: Manifest) -> dict[str, str]:
     return made
 
 
+def options(words: list[str]) -> dict[str, str]:
+    """Return the options of a Valkey's command line, as `RedisServer` takes them."""
+    made = {
+        name.removeprefix("--").replace("-", "_"): text
+        for name, text in zip(words[::2], words[1::2], strict=True)
+    }
+    # That no snapshots are written `RedisServer` says itself.
+    assert made.pop("save") == ""
+    return made
+
+
 def secret_keys(manifests: list[Manifest]) -> Iterator[tuple[str, str]]:
     """Yield the name and the key of every Secret that something asks for as a variable."""
     for pod in pods(manifests):

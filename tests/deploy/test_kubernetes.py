@@ -6,7 +6,6 @@ import os
 import re
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -27,6 +26,7 @@ from tests.deploy.manifests import (
     environment,
     is_selected,
     of_kind,
+    options,
     pods,
     port_names,
     render,
@@ -313,14 +313,9 @@ async def test_the_service_accepts_this_valkey(binary: str, short_folder: Path) 
     if program is None:
         pytest.skip("redis-server is not on the PATH")
     [valkey] = chain.from_iterable(map(containers, pods(render(FOLDER / "valkey"))))
-    words = valkey["args"]
-    config: dict[str, Any] = {
-        name.removeprefix("--").replace("-", "_"): text
-        for name, text in zip(words[::2], words[1::2], strict=True)
-    }
-    config |= {"dir": short_folder, "requirepass": environment(valkey)["REDISCLI_AUTH"]}
-    assert config.pop("save") == ""
+    password = environment(valkey)["REDISCLI_AUTH"]
+    config = options(valkey["args"]) | {"dir": str(short_folder), "requirepass": password}
     with RedisServer(program, short_folder, **config) as server:
-        batcher = Batcher(connection_factory(f"{server.url}?password=secret"))
+        batcher = Batcher(connection_factory(f"{server.url}?password={password}"))
         await check_server(batcher, key_prefix="lease", partitions=64, durability="disk")
         await batcher.close()

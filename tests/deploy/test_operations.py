@@ -1,0 +1,174 @@
+"""docs/operations.md: what it names exists, and what it says to do works."""
+
+import asyncio
+import contextlib
+import re
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.settings import describe
+from service.store.batcher import Batcher
+from service.store.connect import SCHEMA, connection_factory
+from tests.polling import eventually as eventually_async
+from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, connect, eventually, run
+from tests.servers import RedisServer, redis_binary, valkey_binary
+from tests.store import stored_format
+
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOK = ("Redis away", "Refusals surge", "Sweeper late", "Capacity overcommitted", "Latency")
+PASSWORD = uuid.uuid4().hex
+MINE = f"?id={OPPORTUNITY}"
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def server(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[RedisServer]:
+    """Give a server of the test's own, of each kind in turn."""
+    binary = valkey_binary() if request.param == "valkey" else redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not on the PATH")
+    folder = short_folder / "redis"
+    folder.mkdir()
+    # Whoever asks for a snapshot would wait for others who might.
+    with RedisServer(binary, folder, repl_diskless_sync_delay=0) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_cli() -> str:
+    """Give the program that the page's commands are written for."""
+    found = shutil.which("redis-cli")
+    if found is None:
+        pytest.skip("redis-cli is not on the PATH")
+    return found
+
+
+@contextlib.asynccontextmanager
+async def connected(server: RedisServer):
+    """Give a batcher on a server."""
+    batcher = Batcher(connection_factory(server.url))
+    try:
+        yield batcher
+    finally:
+        await batcher.close()
+
+
+def test_every_alert_has_its_section() -> None:
+    """The alerts' runbook sections are there, under the names that the alerts link to."""
+    headings = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    assert {*RUNBOOK} <= {*headings}
+
+
+def test_settings_that_are_named_exist() -> None:
+    """Every `LEASE_` variable of the page is a setting."""
+    named = {*re.findall(r"\bLEASE_[A-Z_]+\b", PAGE)}
+    assert named
+    assert named <= {setting.variable for setting in describe()}
+
+
+def test_metrics_that_are_named_exist(short_folder: Path) -> None:
+    """Every metric of the page is exposed by a running service."""
+    admin = f"unix:{short_folder}/admin.sock"
+    settings = {"LEASE_ADMIN_LISTEN": admin, "LEASE_DATA_DIR": ":memory:"}
+    with (
+        Program(short_folder, **settings),
+        contextlib.closing(connect(admin)) as connection,
+    ):
+        connection.request("GET", "/metrics")
+        exposed = connection.getresponse().read().decode()
+    named = {*re.findall(r"`(lease_[a-z_]+)`", PAGE)}
+    assert named
+    assert [name for name in named if f"# TYPE {name.removesuffix('_total')}" not in exposed] == []
+
+
+async def test_the_access_list_is_enough(short_folder: Path, server: RedisServer) -> None:
+    """A service whose Redis user has the page's rights does all it does, and is denied nothing."""
+    [line] = re.findall(r"^ACL SETUSER .+$", PAGE, re.MULTILINE)
+    settings = {
+        "LEASE_REDIS_URL": f"unix://lease:{PASSWORD}@{server.socket}",
+        "LEASE_WEBHOOK_URL": "http://127.0.0.1:9/nobody",
+        "LEASE_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    }
+    async with connected(server) as operator:
+        await operator.command(*line.replace("PASSWORD", PASSWORD).split())
+
+        async def is_counted() -> bool:
+            return bool(await operator.command("KEYS", "lease:conflicts:*"))
+
+        with Program(short_folder, **settings) as program:
+            do_everything(program)
+            await eventually_async(is_counted)
+            verified = run(short_folder, "verify", "--repair", **settings)
+            assert verified.returncode == 0, verified.stdout + verified.stderr
+            assert program.stop() == 0
+        assert await operator.command("ACL", "LOG") == []
+
+
+def do_everything(program: Program) -> None:
+    """Make every call that reaches Redis; each must be answered as it should."""
+    booked, quoted, proposed, late = (str(uuid.uuid4()) for _ in range(4))
+    sold = [{"@type": "Event", "@id": OPPORTUNITY, "maximumAttendeeCapacity": 3}]
+    cancelled = {"position": 0, "orderItemStatus": "https://openactive.io/CustomerCancelled"}
+    accepted = {"orderProposalStatus": "https://openactive.io/SellerAccepted"}
+    calls: tuple[tuple[str, str, object, int], ...] = (
+        ("PUT", "/opportunities", sold, 200),
+        ("PUT", "/sellers", {"leasing": {"maximumLeases": 100}}, 200),
+        ("PUT", f"/order-quote-templates/{booked}", ITEMS, 200),
+        ("PUT", f"/order-quotes/{booked}", ITEMS, 200),
+        ("PUT", f"/order-quotes/{booked}/payment-window", {"duration": "PT2M"}, 200),
+        ("PUT", f"/orders/{booked}", ITEMS, 201),
+        ("PUT", f"/order-quotes/{quoted}", ITEMS, 200),
+        ("PUT", f"/order-proposals/{proposed}", ITEMS, 201),
+        ("PUT", f"/order-quotes/{late}", ITEMS, 409),
+        ("PATCH", f"/order-proposals/{proposed}", accepted, 204),
+        ("PUT", f"/orders/{proposed}", {}, 201),
+        ("PATCH", f"/orders/{proposed}", {"orderedItem": [cancelled]}, 204),
+        ("DELETE", f"/orders/{proposed}", None, 204),
+        ("GET", f"/orders/{booked}", None, 200),
+        ("GET", f"/order-quotes/{quoted}", None, 200),
+        ("GET", f"/opportunities{MINE}", None, 200),
+        ("GET", "/sellers", None, 200),
+        ("GET", "/capacity-feed", None, 200),
+        ("GET", "/dashboard/data/opportunities?seller=default", None, 200),
+        ("GET", f"/dashboard/data/opportunity{MINE}&seller=default", None, 200),
+        ("GET", "/dashboard/data/pulse", None, 200),
+        ("DELETE", f"/order-quotes/{quoted}", None, 204),
+        ("DELETE", f"/opportunities{MINE}", None, 204),
+    )
+    for method, path, body, status in calls:
+        assert program.call(method, path, body).status == status, (method, path)
+    eventually(lambda: program.answers("/readyz", 200))
+
+
+async def test_a_backup_is_restored(
+    short_folder: Path, server: RedisServer, redis_cli: str
+) -> None:
+    """The page's steps lead from a snapshot to a server with the same data in its own file."""
+    backup = short_folder / "backup.rdb"
+    [command] = re.findall(r"^redis-cli (--rdb) (\S+)$", PAGE, re.MULTILINE)
+    async with connected(server) as batcher:
+        await stored_format.load(batcher, stored_format.read(SCHEMA))
+        before = await stored_format.dump(batcher)
+    save = [redis_cli, "-s", str(server.socket), command[0], str(backup)]
+    await asyncio.to_thread(subprocess.run, save, check=True, capture_output=True)
+
+    folder = short_folder / "restored"
+    folder.mkdir()
+    backup.rename(folder / "dump.rdb")
+    with RedisServer(server.binary, folder, appendonly="no") as restored:
+        async with connected(restored) as batcher:
+            await batcher.command("CONFIG", "SET", "appendonly", "yes")
+
+            async def is_written() -> bool:
+                told = await batcher.command("INFO", "persistence")
+                done = (b"aof_rewrite_in_progress:0", b"aof_last_bgrewrite_status:ok")
+                return b"aof_enabled:1" in told and all(each in told for each in done)
+
+            await eventually_async(is_written)
+    with RedisServer(server.binary, folder, appendonly="yes") as restarted:
+        async with connected(restarted) as batcher:
+            assert await stored_format.dump(batcher) == before
