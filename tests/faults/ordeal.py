@@ -19,6 +19,7 @@ from service.store.connect import connection_factory
 from tests.model.history import History, RedisClock, monotonic
 from tests.model.sequential import Answer, Call
 from tests.polling import eventually
+from tests.verify.looking import look
 
 DURATIONS: Final = (1, 2)
 SETTINGS: Final = {
@@ -116,7 +117,9 @@ async def shopping(url: str, redis_url: str, seller: str = "default") -> AsyncIt
             finally:
                 stopping.set()
         await history.end()
+    found = await look(batcher)
     await batcher.close()
+    assert found.lines == []
     history.check(DURATIONS)
 
 

@@ -9,7 +9,7 @@ from service.store.batcher import Batcher
 from service.store.connect import connection_factory
 from tests.load.customers import Answer, Reception, Spaces, observed, reception
 from tests.polling import eventually
-from tests.process.program import Program
+from tests.process.program import Program, run
 
 SPACES = 50
 CUSTOMERS = range(500)
@@ -36,13 +36,18 @@ def valkey_url(program: Program, short_folder: Path) -> str:
 
 
 @pytest.fixture
-async def desk(program: Program, valkey_url: str) -> AsyncIterator[Reception]:
-    """Give the way to it, with the class registered; at the end both workers must have served."""
+async def desk(program: Program, valkey_url: str, short_folder: Path) -> AsyncIterator[Reception]:
+    """Give the way to it, with the class registered; at the end both workers must have served.
+
+    What they leave behind must be in order.
+    """
     async with reception(program.url) as desk:
         await desk.register(SPACES)
         yield desk
     busy = [count for count in await commands_by_connection(valkey_url) if count > 100]
     assert len(busy) == 2
+    verified = await asyncio.to_thread(run, short_folder, "verify", LEASE_REDIS_URL=valkey_url)
+    assert verified.returncode == 0, verified.stdout
 
 
 @pytest.mark.parametrize("program", [{}], indirect=True)

@@ -1,8 +1,10 @@
-"""Verifying what a desk has, in tests."""
+"""Verifying what is stored, in tests."""
 
 from __future__ import annotations
 
+from service.settings import Settings
 from service.store.auditor import HOLDS_LIMIT, Auditor
+from service.store.batcher import Batcher
 from service.store.survey import Survey
 from service.verify import Report, Verifier
 from service.verify.checking import OPPORTUNITIES_AT_ONCE
@@ -24,17 +26,18 @@ class Look:
 
 
 async def look(
-    desk: Desk,
+    place: Desk | Batcher,
     *,
     repair: bool = False,
     opportunities_at_once: int = OPPORTUNITIES_AT_ONCE,
     holds_limit: int = HOLDS_LIMIT,
 ) -> Look:
-    """Verify what a desk has."""
+    """Verify what a desk has, or a server under the default names."""
     found = Look(repair=repair)
-    settings = desk.settings
-    survey = Survey([desk.batcher], key_prefix=settings.key_prefix, partitions=settings.partitions)
-    auditor = Auditor(desk.batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    batcher = place if isinstance(place, Batcher) else place.batcher
+    settings = Settings() if isinstance(place, Batcher) else place.settings
+    survey = Survey([batcher], key_prefix=settings.key_prefix, partitions=settings.partitions)
+    auditor = Auditor(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
     verifier = Verifier(
         survey,
         auditor,
