@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import NamedTuple, Self
 
 from aiohttp import BaseConnector, ClientSession, TCPConnector, UnixConnector
@@ -30,6 +31,7 @@ from service.model import (
     OrderRequest,
     PaymentWindowRequest,
     ProposalPatch,
+    TotalRequest,
 )
 
 
@@ -143,7 +145,7 @@ class LeaseService(Catalogue):
 
         """
         call = _of(order, "DELETE", "order-quotes", TemporarilyUnableToDeleteOrderError)
-        return int((await self._transport.call(call)).headers["Lease-Released"])
+        return int((await self._transport.call(call)).header("Lease-Released"))
 
     async def open_payment_window(self, order: OrderName, duration: timedelta) -> Lease:
         """Make a live lease last while money moves, once per lease (rule 27).
@@ -163,7 +165,12 @@ class LeaseService(Catalogue):
         return answer.read_as(Lease)
 
     async def propose(
-        self, order: OrderName, items: Sequence[OrderItemRequest], *, customer: bytes = b"null"
+        self,
+        order: OrderName,
+        items: Sequence[OrderItemRequest],
+        *,
+        customer: bytes = b"null",
+        total: Decimal | None = None,
     ) -> OrderProposal:
         """Hold every OrderItem or none for the Seller to decide upon: P (rule 19).
 
@@ -171,16 +178,18 @@ class LeaseService(Catalogue):
             order: The Order.
             items: Its OrderItems.
             customer: The Customer as JSON, so that a repeated call is recognised.
+            total: What the Broker believes that is to be paid (rule 18); None: it does not say.
 
         Raises:
             OpportunityHasInsufficientCapacityError: No space at all remains for an OrderItem.
             UnableToProcessOrderItemError: An OrderItem has another error.
             OrderAlreadyExistsError: The UUID is that of an Order or of another OrderProposal.
+            TotalPaymentDueMismatchError: The guaranteed prices make another sum.
             TemporarilyUnableToCreateOrderError: The service does not answer.
 
         """
         call = _of(order, "PUT", "order-proposals", TemporarilyUnableToCreateOrderError)
-        answer = await self._transport.call(call, _request(order, items, customer))
+        answer = await self._transport.call(call, _request(order, items, customer, total))
         return answer.read_as(OrderProposal)
 
     async def look_at_proposal(self, order: OrderName) -> OrderProposal:
@@ -217,6 +226,7 @@ class LeaseService(Catalogue):
         items: Sequence[OrderItemRequest] | None,
         *,
         customer: bytes = b"null",
+        total: Decimal | None = None,
     ) -> Order:
         """Book every OrderItem or none: B (rules 15–19).
 
@@ -224,18 +234,21 @@ class LeaseService(Catalogue):
             order: The Order.
             items: Its OrderItems; None: those of the OrderProposal.
             customer: The Customer as JSON, so that a repeated call is recognised.
+            total: As for `propose`.
 
         Raises:
             OpportunityHasInsufficientCapacityError: No space at all remains for an OrderItem.
             UnableToProcessOrderItemError: An OrderItem has another error.
             OrderAlreadyExistsError: The UUID is that of another Order.
+            TotalPaymentDueMismatchError: The guaranteed prices make another sum.
             OrderCreationFailedError: The OrderProposal was rejected.
             TemporarilyUnableToCreateOrderError: The service does not answer: what was booked is
                 not known before the call is repeated.
 
         """
         call = _of(order, "PUT", "orders", TemporarilyUnableToCreateOrderError)
-        return (await self._transport.call(call, _request(order, items, customer))).read_as(Order)
+        answer = await self._transport.call(call, _request(order, items, customer, total))
+        return answer.read_as(Order)
 
     async def look_at_order(self, order: OrderName) -> Order:
         """Return an Order as it stands.
@@ -292,7 +305,16 @@ def _of(
 
 
 def _request(
-    order: OrderName, items: Sequence[OrderItemRequest] | None, customer: bytes = b"null"
+    order: OrderName,
+    items: Sequence[OrderItemRequest] | None,
+    customer: bytes = b"null",
+    total: Decimal | None = None,
 ) -> bytes:
-    listed = None if items is None else list(items)
-    return encode(OrderRequest(ordered_item=listed, seller=order.seller, customer=Raw(customer)))
+    return encode(
+        OrderRequest(
+            ordered_item=None if items is None else list(items),
+            seller=order.seller,
+            customer=Raw(customer),
+            total_payment_due=None if total is None else TotalRequest(total),
+        )
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Final, NamedTuple, Self, TypeVar
 
 import msgspec
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
 from yarl import URL
 
-from service import errors
+from service import __version__, errors
 from service.errors import OpenBookingError
 from service.model import MEDIA_TYPE, Error
 
@@ -70,23 +71,50 @@ class Answer(NamedTuple):
         return int(text) if text.isascii() and text.isdigit() else None
 
     def read_as(self, kind: type[T]) -> T:
-        """Return the body, decoded."""
-        return msgspec.json.decode(self.body, type=kind)
+        """Return the body, decoded.
+
+        Raises:
+            OpenBookingError: Something else than the service has answered.
+
+        """
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.DecodeError as error:
+            raise self._nonsense() from error
+
+    def header(self, name: str) -> str:
+        """Return a header that every such answer has.
+
+        Raises:
+            OpenBookingError: Something else than the service has answered.
+
+        """
+        if name not in self.headers:
+            raise self._nonsense()
+        return self.headers[name]
 
     def problem(self) -> OpenBookingError:
         """Return the refusal as the error of its class."""
         try:
             said = msgspec.json.decode(self.body, type=Error)
         except msgspec.DecodeError:
-            message = "The lease service answered what no lease service answers."
-            return OpenBookingError(message, status=self.status, retry_after=self.retry_after)
+            return self._nonsense()
         items = said.ordered_item or None
-        return _ERRORS.get(said.type, OpenBookingError)(
+        problem = _ERRORS.get(said.type, OpenBookingError)(
             said.description,
             status=said.status_code,
             retry_after=self.retry_after,
             ordered_item=items,
         )
+        if said.request_id:
+            # A traceback then says which lines of the service's log belong to it.
+            problem.add_note(f"requestId: {said.request_id}")
+        return problem
+
+    def _nonsense(self) -> OpenBookingError:
+        status = self.status if self.status >= _FIRST_ERROR else HTTPStatus.BAD_GATEWAY
+        message = "The lease service answered what no lease service answers: is this its address?"
+        return OpenBookingError(message, status=status, retry_after=self.retry_after)
 
 
 class Transport:
@@ -98,7 +126,10 @@ class Transport:
         """Call the service at `url`; with no patience each call is made once."""
         self._session = session
         self._url = URL(url)
-        self._headers = {"Content-Type": MEDIA_TYPE}
+        self._headers: dict[str, str] = {
+            hdrs.CONTENT_TYPE: MEDIA_TYPE,
+            hdrs.USER_AGENT: f"lease-service-client/{__version__}",
+        }
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
         self._patience_seconds = patience_seconds

@@ -1,6 +1,7 @@
 import json
 import re
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,6 +103,20 @@ def test_a_booking_that_is_pasted_again_is_replayed(short_folder: Path, curl: st
     assert "Idempotency-Replayed" not in first.headers
     assert second.headers["Idempotency-Replayed"] == "true"
     assert (second.status_line, second.body) == (first.status_line, first.body)
+
+
+def test_the_python_example_runs_as_it_stands(short_folder: Path) -> None:
+    """The README's Python, run against a service, prints what is shown below it."""
+    [(program, shown)] = [
+        (block.text, output.text)
+        for block, output in pairwise(blocks())
+        if block.language == "python"
+    ]
+    with Program(short_folder, LEASE_DATA_DIR=":memory:") as service:
+        assert ADDRESS in program
+        command = [sys.executable, "-c", program.replace(ADDRESS, service.url)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == shown
 
 
 def test_the_make_commands_exist() -> None:

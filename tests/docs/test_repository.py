@@ -18,8 +18,8 @@ def pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^(\S+)==(\S+)", lock, re.MULTILINE))
 
 
-def test_a_wheel_carries_the_scripts(tmp_path: Path) -> None:
-    """A wheel holds every Lua script beside the package that runs it."""
+def test_a_wheel_carries_the_scripts_and_the_types(tmp_path: Path) -> None:
+    """A wheel holds every Lua script beside the package, and says that it is typed."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -31,6 +31,7 @@ def test_a_wheel_carries_the_scripts(tmp_path: Path) -> None:
     scripts = {f"service/lua/{script.name}" for script in (ROOT / "lua").glob("*.lua")}
     assert scripts
     assert scripts <= packed
+    assert "service/py.typed" in packed
 
 
 @pytest.mark.parametrize("name", LOCKS)

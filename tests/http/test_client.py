@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from itertools import count
 
 import pytest
@@ -242,3 +243,37 @@ async def test_nobody_there() -> None:
             with pytest.raises(kind) as raised:
                 await call
             assert (raised.value.status_code, raised.value.retry_after) == (503, 1)
+
+
+async def test_an_answer_that_is_no_lease_services_is_an_error(misbehaving) -> None:
+    """A page that something in between answers with a 200 raises, and is taken for no answer."""
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="<h1>Welcome to the hotel's network</h1>")
+
+    service = await misbehaving(handler)
+    for call in (service.look_at_order(new_order()), service.release(new_order())):
+        with pytest.raises(errors.OpenBookingError, match="its address") as raised:
+            await call
+        assert raised.value.status_code == 502
+
+
+async def test_a_total_that_is_not_due_is_refused(service: LeaseService) -> None:
+    """Rule 18: what the Broker believes that is to be paid is compared with the guaranteed sum."""
+    await service.set_policy(SellerPolicy(id=SELLER, tax_mode="https://openactive.io/TaxGross"))
+    order = new_order()
+    await service.quote(order, spaces(1))
+    for call in (service.book, service.propose):
+        with pytest.raises(errors.TotalPaymentDueMismatchError) as raised:
+            await call(order, spaces(1), total=Decimal("9.99"))
+        assert raised.value.__notes__[0].startswith("requestId: ")
+    await service.book(order, spaces(1), total=Decimal(10))
+
+
+async def test_connections_are_kept(service: LeaseService) -> None:
+    """Calls one after the other use one connection."""
+    connector = service._transport._session.connector
+    assert connector
+    for _ in range(5):
+        await service.inspect(SELLER, [OPPORTUNITY])
+    assert sum(map(len, connector._conns.values())) == 1

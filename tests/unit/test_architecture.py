@@ -21,7 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "settings": {"setting_types"},
     "store": set(),
     "ledger": {"errors", "model", "settings", "store"},
-    "client": {"errors", "model"},
+    "client": {"", "errors", "model"},
     "http": {"", "errors", "ledger", "model", "settings", "watching"},
     "sweeper": {"store"},
     "telemetry": {"", "errors", "http", "setting_types", "settings", "store"},
