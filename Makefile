@@ -37,8 +37,8 @@ test: $(VENV)/.dev ## lint, check the types, run every test; PYTEST="-k lease" p
 model: $(VENV)/.dev ## play 100 times as many steps as `make test` does, and 1,000 histories (most of an hour)
 	$(BIN)/python -m pytest tests/model --hypothesis-profile=long
 
-bench: $(VENV)/.dev ## measure on every server there is (minutes); adds to docs/benchmarks.md
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.dev ## measure beside peers, and as things grow (5 minutes), for docs/benchmarks.md; BENCH=peers
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 format: $(VENV)/.dev ## format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet

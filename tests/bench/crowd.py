@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
 
 from service.ledger import OrderKey, Step
 from service.store.batcher import Batcher
@@ -21,19 +19,9 @@ SELLER = "https://example.com/organisations/".ljust(80, "1")
 REQUEST = order_request([(OPPORTUNITY, OFFER)])
 
 CALLERS = 64
-ROUND = 2_000
 HOLD_SECONDS = 900
 FIRST_NEW = 10**12
 PATIENCE_SECONDS = 60.0
-
-
-class Cost(NamedTuple):
-    """Of one C1, in microseconds."""
-
-    script: float
-    """What the server says that the script takes."""
-    call: float
-    """What passes from one answer to the next, with 64 callers."""
 
 
 def key(number: int) -> OrderKey:
@@ -65,10 +53,6 @@ class Crowd:
 
     def __init__(self, batcher: Batcher) -> None:
         self.desk = self.desk_of(batcher, HOLD_SECONDS)
-        self.size = 0
-        self._batcher = batcher
-        # A lease per caller and minute: expiries are spread as they are in a real day.
-        self._fillers = [self.desk_of(batcher, 3_600 + 60 * minute) for minute in range(60)]
         self._next = FIRST_NEW
 
     @staticmethod
@@ -81,55 +65,15 @@ class Crowd:
         offer = {"@type": "Offer", "@id": OFFER, "price": 10, "priceCurrency": "GBP"}
         await self.desk.register(10**8, OPPORTUNITY, seller=SELLER, offers=[offer])
 
-    async def fill(self, size: int) -> None:
-        """Make leases until there are so many."""
-        await by_callers(self._fill_one, range(self.size, size), callers=512)
-        self.size = size
-
-    async def cost(self) -> Cost:
-        """Measure a round of C1 on new UUIDs, and give back what they lease."""
-        numbers = self.new_numbers(ROUND)
-        await self._batcher.command("CONFIG", "RESETSTAT")
-        began = time.perf_counter()
-        await by_callers(self.quote, numbers)
-        seconds = time.perf_counter() - began
-        script = await self.script_microseconds()
-        await self.release(numbers)
-        return Cost(script, seconds / ROUND * 1e6)
-
     async def quote(self, number: int) -> None:
         """C1 of a customer."""
         quoted = await self.desk.ledger.quote(key(number), Step.ANONYMOUS, REQUEST)
         assert not quoted.refused
 
-    async def release(self, numbers: Iterable[int]) -> None:
-        """Give back what these customers lease."""
-        await by_callers(lambda number: self.desk.ledger.release(key(number)), numbers)
-
     def new_numbers(self, count: int) -> range:
         """Return customers who have not called before."""
         self._next += count
         return range(self._next - count, self._next)
-
-    async def script_microseconds(self) -> float:
-        """Return the mean of a script since the statistics were reset."""
-        stats = await self.info("commandstats")
-        return float(
-            dict(word.split("=") for word in stats["cmdstat_evalsha"].split(","))["usec_per_call"]
-        )
-
-    async def used_memory(self) -> int:
-        """Return the bytes that the server's data takes, as it says."""
-        return int((await self.info("memory"))["used_memory"])
-
-    async def info(self, part: str) -> dict[str, Any]:
-        """Return a part of the server's INFO."""
-        text: str = (await self._batcher.command("INFO", part)).decode()
-        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-
-    async def _fill_one(self, number: int) -> None:
-        ledger = self._fillers[number % len(self._fillers)].ledger
-        await ledger.quote(key(number), Step.ANONYMOUS, REQUEST)
 
 
 @asynccontextmanager

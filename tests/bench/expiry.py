@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 from service.ledger import Step
 from service.store.batcher import Batcher
@@ -19,7 +18,8 @@ from tests.bench.crowd import (
     crowd_on,
     key,
 )
-from tests.bench.report import Table, progress
+from tests.bench.report import Findings, Table, progress
+from tests.bench.stage import Stage
 from tests.servers import RedisServer
 
 FILL_SECONDS = 20
@@ -29,26 +29,26 @@ METHOD = (
 )
 
 
-async def measure(name: str, binary: str, folder: Path, count: int) -> list[Table]:
-    """Measure on one kind of server.
-
-    Args:
-        name: How the tables call it.
-        binary: Its path.
-        folder: An empty one.
-        count: How many leases expire.
-
-    """
-    progress(f"{name}: {count:,} leases that expire together")
-    with RedisServer(binary, folder) as server:
-        async with crowd_on(server) as crowd:
-            batcher = Batcher(connection_factory(server.url), deadline_seconds=PATIENCE_SECONDS)
-            await _lease_until_the_same_second(batcher, count)
-            first, second = [await _milliseconds(crowd) for _ in range(2)]
-            await batcher.close()
+def measure(stage: Stage) -> Findings:
+    """Measure with a tenth of the leases there may be."""
+    count = stage.largest // 10
+    progress(f"{count:,} leases that expire together")
+    with stage.folder() as folder, stage.redis(folder) as server:
+        first, second = asyncio.run(_first_and_second(server, count))
     columns = ("expired leases", "first C1 ms", "next C1 ms")
     row = (f"{count:,}", f"{first:.1f}", f"{second:.2f}")
-    return [Table(f"Expiry of many leases at once, {name}", METHOD, columns, [row])]
+    headline = f"the first C1 after {count:,} leases expired takes {first:.0f} ms"
+    return Findings(headline, [Table("Expiry of many leases at once", METHOD, columns, [row])])
+
+
+async def _first_and_second(server: RedisServer, count: int) -> tuple[float, float]:
+    """Return the milliseconds of the first C1 after so many leases expired, and of the next."""
+    async with crowd_on(server) as crowd:
+        batcher = Batcher(connection_factory(server.url), deadline_seconds=PATIENCE_SECONDS)
+        await _lease_until_the_same_second(batcher, count)
+        first, second = [await _milliseconds(crowd) for _ in range(2)]
+        await batcher.close()
+    return first, second
 
 
 async def _lease_until_the_same_second(batcher: Batcher, count: int) -> None:

@@ -1,89 +1,86 @@
-"""What a C1 costs, and a lease weighs, however many leases there are on one Opportunity."""
+"""What C1 costs as everything around it grows; what a lease and an Opportunity weigh."""
 
 from __future__ import annotations
 
-import contextlib
 import statistics
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Final
 
-from tests.bench.callers import microseconds_per_c1
-from tests.bench.crowd import HOLD_SECONDS, ROUND, Cost, Crowd, crowd_on
-from tests.bench.report import Table, progress
-from tests.process.program import Program
-from tests.servers import RedisServer
+from tests.bench import picture
+from tests.bench.report import Findings, Goal, Table, figure, progress
+from tests.bench.stage import Stage
+from tests.bench.world import Cost, World, world
 
-FEW = 100
-ROUNDS = 7
+FEW: Final = 100
+ROUNDS: Final = 3
 
-COLUMNS = ("live leases", "script µs", "at 100", "ratio", "ledger call µs", "at 100", "ratio")
-METHOD = (
-    f"Two servers side by side, one with {FEW} live leases on one Opportunity, one with as many as"
-    f" the row says; C1 for one space on new UUIDs, 64 callers, medians of {ROUNDS} alternating"
-    f" rounds of {ROUND:,} calls. *Script* is the server's own figure (`INFO commandstats`),"
-    " *ledger call* the wall-clock time per call of one Python process without HTTP."
+ON_ONE: Final = "leases on one Opportunity"
+SPREAD: Final = "leases, each on an Opportunity of its own"
+REGISTERED: Final = "registered Opportunities"
+
+METHOD: Final = (
+    "C1 for one space on new UUIDs; medians of {rounds} rounds in which a server of the row's"
+    " size and one of 100 leases and Opportunities take turns. *Script* is the server's own"
+    " figure (`INFO commandstats`, 2,000 calls in a row on one connection), *HTTP* what passes"
+    " from one answer to the next over 64 connections to one worker (wrk, 1 second), *at 100* the"
+    " same of the small server. Script and calls share the machine with their clients."
 )
-HTTP_METHOD = (
-    "The same two servers, each behind one worker of the service: C1 over 64 HTTP connections,"
-    f" medians of {ROUNDS} alternating rounds of {ROUND:,} calls; client, worker and server share"
-    " the machine."
+MEMORY_METHOD: Final = (
+    "`used_memory` over what the last row added; ids of 80 characters, one item per lease, one"
+    " priced Offer per Opportunity."
 )
 
-
-class Pair(NamedTuple):
-    """The server with few leases and the one with many."""
-
-    few: tuple[RedisServer, Crowd]
-    many: tuple[RedisServer, Crowd]
+_Costs = dict[str, dict[int, tuple[Cost, Cost]]]
 
 
-async def measure(name: str, binary: str, folder: Path, largest: int) -> list[Table]:
-    """Measure on one kind of server.
-
-    Args:
-        name: How the tables call it.
-        binary: Its path.
-        folder: An empty one.
-        largest: How many leases there are at the end.
-
-    """
-    async with _pair(binary, folder) as pair:
-        crowd = pair.many[1]
-        rows = []
-        for size in _sizes(largest):
-            progress(f"{name}: {size:,} leases")
-            weight = await _bytes_per_lease(crowd, size)
-            rows.append(await _row(size, pair))
-        progress(f"{name}: C1 over HTTP")
-        over_http = await _over_http(pair, folder)
-    return [
-        Table(f"C1 as leases grow, {name}", METHOD, COLUMNS, rows),
-        Table(
-            f"C1 over HTTP, {name}",
-            HTTP_METHOD,
-            (f"µs at {FEW}", f"µs at {largest:,}", "ratio"),
-            [over_http],
-        ),
-        Table(
-            f"Memory per lease, {name}",
-            "`used_memory` over the last row's leases, one item each; ids have 80 characters.",
-            ("what", "bytes"),
-            [("a lease", f"{weight:,.0f}")],
-        ),
-    ]
+def measure(stage: Stage) -> Findings:
+    """Measure at every power of ten."""
+    sizes, rounds = _sizes(stage.largest), 1 if stage.brief else ROUNDS
+    costs: _Costs = defaultdict(dict)
+    weights: dict[str, float] = {}
+    memory: list[int] = []
+    with stage.folder() as folder, ExitStack() as resources:
+        few, narrow, wide = (
+            resources.enter_context(world(stage, folder / name)) for name in ("f", "n", "w")
+        )
+        for small in (few, narrow):
+            small.register(FEW)
+        few.lease(FEW)
+        for size in sizes:
+            progress(f"{size:,} leases on one Opportunity; {size:,} Opportunities")
+            with ThreadPoolExecutor() as pool:
+                lease = pool.submit(narrow.lease, size)
+                weights[REGISTERED] = wide.register(size)
+                weights[ON_ONE] = lease.result()
+            _by_turns(costs, {ON_ONE: (narrow, 1), REGISTERED: (wide, size)}, few, size, rounds)
+            memory.append(narrow.worker_bytes())
+        for size in sizes:
+            progress(f"{size:,} leases on as many Opportunities")
+            weights[SPREAD] = wide.lease(size, stage.largest)
+            _by_turns(costs, {SPREAD: (wide, stage.largest)}, few, size, rounds)
+    return Findings(
+        _headline(costs, weights, stage.largest),
+        [*_tables(costs, rounds), _memory_table(weights, memory)],
+        _goals(costs, weights, memory, stage.largest),
+        _pictures(stage, costs),
+    )
 
 
-@contextlib.asynccontextmanager
-async def _pair(binary: str, folder: Path) -> AsyncIterator[Pair]:
-    async with contextlib.AsyncExitStack() as resources:
-        sides = []
-        for side in ("few", "many"):
-            (folder / side).mkdir()
-            server = resources.enter_context(RedisServer(binary, folder / side))
-            sides.append((server, await resources.enter_async_context(crowd_on(server))))
-        await sides[0][1].fill(FEW)
-        yield Pair(*sides)
+def _by_turns(
+    costs: _Costs, grown: dict[str, tuple[World, int]], few: World, size: int, rounds: int
+) -> None:
+    """Note the median costs of what has grown to this size, and of what has not beside it."""
+    measured: dict[str, list[Cost]] = defaultdict(list)
+    for _ in range(rounds):
+        measured[""].append(few.cost())
+        for name, (one, opportunities) in grown.items():
+            measured[name].append(one.cost(opportunities))
+    medians = {name: Cost(*map(statistics.median, zip(*each))) for name, each in measured.items()}  # noqa: B905 - Costs are equally long
+    for name in grown:
+        costs[name][size] = (medians[name], medians[""])
 
 
 def _sizes(largest: int) -> list[int]:
@@ -93,46 +90,86 @@ def _sizes(largest: int) -> list[int]:
     return sizes
 
 
-async def _bytes_per_lease(crowd: Crowd, size: int) -> float:
-    """Fill, and return what each lease that was added weighs."""
-    before, memory = crowd.size, await crowd.used_memory()
-    await crowd.fill(size)
-    return (await crowd.used_memory() - memory) / (size - before)
-
-
-async def _row(size: int, pair: Pair) -> list[str]:
-    few: list[Cost] = []
-    many: list[Cost] = []
-    for _ in range(ROUNDS):
-        few.append(await pair.few[1].cost())
-        many.append(await pair.many[1].cost())
-    script = _compared([cost.script for cost in few], [cost.script for cost in many])
-    call = _compared([cost.call for cost in few], [cost.call for cost in many])
-    return [f"{size:,}", script[1], script[0], script[2], call[1], call[0], call[2]]
-
-
-async def _over_http(pair: Pair, folder: Path) -> list[str]:
-    costs: tuple[list[float], list[float]] = ([], [])
-    with contextlib.ExitStack() as programs:
-        urls = [
-            programs.enter_context(
-                Program(
-                    folder,
-                    LEASE_REDIS_URL=server.url,
-                    LEASE_ANONYMOUS_SECONDS=str(HOLD_SECONDS),
-                )
-            ).url
-            for server, _ in pair
+def _tables(costs: _Costs, rounds: int) -> list[Table]:
+    columns = ("script µs", "at 100", "ratio", "HTTP µs", "at 100", "ratio")
+    tables: list[Table] = []
+    for name, rows in costs.items():
+        cells = [
+            (f"{size:,}", *_compared(many.script, few.script), *_compared(many.http, few.http))
+            for size, (many, few) in rows.items()
         ]
-        for _ in range(ROUNDS):
-            for url, (_, crowd), measured in zip(urls, pair, costs, strict=True):
-                customers = crowd.new_numbers(ROUND)
-                measured.append(await microseconds_per_c1(url, customers))
-                await crowd.release(customers)
-    return _compared(*costs)
+        title = f"C1 by {name}"
+        tables.append(
+            Table(
+                title,
+                "As above." if tables else METHOD.format(rounds=rounds),
+                (name, *columns),
+                cells,
+            )
+        )
+    return tables
 
 
-def _compared(few: list[float], many: list[float]) -> list[str]:
-    """Return both medians and their ratio."""
-    low, high = statistics.median(few), statistics.median(many)
-    return [f"{low:.1f}", f"{high:.1f}", f"{high / low:.2f}"]
+def _compared(many: float, few: float) -> tuple[str, str, str]:
+    return f"{many:.1f}", f"{few:.1f}", f"{many / few:.2f}"
+
+
+def _memory_table(weights: dict[str, float], worker: Sequence[int]) -> Table:
+    rows = [(name, f"{weight:,.0f}") for name, weight in weights.items()]
+    mebibytes = " → ".join(f"{size / 2**20:.0f}" for size in (worker[0], worker[-1]))
+    rows.append(("the service's worker, MiB resident, first row to last", mebibytes))
+    return Table("Memory", MEMORY_METHOD, ("what", "bytes each"), rows)
+
+
+def _goals(
+    costs: _Costs, weights: dict[str, float], worker: Sequence[int], largest: int
+) -> list[Goal]:
+    goals = []
+    for name, rows in costs.items():
+        many, few = rows[largest]
+        what = f"C1 over HTTP with {largest:,} {name}, by that with {FEW}"
+        goals.append(Goal.at_most(what, 1.3, many.http / few.http))
+    for name, most in ((ON_ONE, 400), (SPREAD, 400), (REGISTERED, 500)):
+        goals.append(Goal.at_most(f"bytes per one of {name}", most, weights[name]))
+    growth = worker[-1] / worker[0] if worker[0] else None
+    goals.append(Goal.at_most(f"the worker's memory with {largest:,} leases", 1.2, growth))
+    return goals
+
+
+def _pictures(stage: Stage, costs: _Costs) -> list[str]:
+    up = "µs per C1"
+    on_leases = {
+        f"{kind}, {where}": points
+        for name, where in ((ON_ONE, "on one Opportunity"), (SPREAD, "spread"))
+        for kind, points in _curves(costs[name]).items()
+    }
+    on_opportunities = _curves(costs[REGISTERED])
+    images = stage.images
+    return [
+        picture.lines(
+            images / "bench-leases.png", "C1 by live leases", "live leases", up, on_leases
+        ),
+        picture.lines(
+            images / "bench-opportunities.png",
+            "C1 by registered Opportunities",
+            "Opportunities",
+            up,
+            on_opportunities,
+        ),
+    ]
+
+
+def _curves(rows: dict[int, tuple[Cost, Cost]]) -> dict[str, list[tuple[float, float]]]:
+    return {
+        "over HTTP": [(size, many.http) for size, (many, _) in rows.items()],
+        "script": [(size, many.script) for size, (many, _) in rows.items()],
+    }
+
+
+def _headline(costs: _Costs, weights: dict[str, float], largest: int) -> str:
+    many, few = costs[ON_ONE][largest]
+    return (
+        f"C1 with {largest:,} leases on one Opportunity costs {figure(many.http / few.http)} ×"
+        f" that with {FEW}; {weights[ON_ONE]:,.0f} bytes per lease,"
+        f" {weights[REGISTERED]:,.0f} per Opportunity"
+    )

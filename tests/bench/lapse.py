@@ -7,21 +7,33 @@ import contextlib
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
+import msgspec
 
 from service.ledger import Step
 from service.store.batcher import Batcher
 from service.store.connect import connection_factory
 from service.store.keys import Keys
-from tests.bench.callers import BODY
-from tests.bench.crowd import OFFER, PATIENCE_SECONDS, SELLER, Crowd, by_callers, key, uuid
-from tests.bench.report import Table, progress
+from tests.bench.crowd import (
+    OFFER,
+    OPPORTUNITY,
+    PATIENCE_SECONDS,
+    SELLER,
+    Crowd,
+    by_callers,
+    key,
+    uuid,
+)
+from tests.bench.report import Findings, Table, progress
+from tests.bench.stage import Stage
 from tests.process.program import Program
 from tests.servers import RedisServer
 from tests.store.desk import order_request
+
+ITEM = {"@type": "OrderItem", "position": 0, "acceptedOffer": OFFER, "orderedItem": OPPORTUNITY}
+BODY = msgspec.json.encode({"@type": "OrderQuote", "seller": SELLER, "orderedItem": [ITEM]})
 
 FILL_SECONDS = 50
 QUIET_SECONDS = 3.0
@@ -42,31 +54,26 @@ class Shape(NamedTuple):
     leases_each: int
 
 
-async def measure(name: str, binary: str, folder: Path, count: int) -> list[Table]:
-    """Measure on one kind of server.
-
-    Args:
-        name: How the table calls it.
-        binary: Its path.
-        folder: An empty one.
-        count: How many leases end at once.
-
-    """
+def measure(stage: Stage) -> Findings:
+    """Measure with a tenth of the leases there may be, in three shapes."""
+    count = stage.largest // 10
     rows = []
     for shape in (Shape(1, count), Shape(count // 100, 100), Shape(count, 1)):
-        progress(f"{name}: {shape.opportunities:,} × {shape.leases_each:,} leases that lapse")
+        progress(f"{shape.opportunities:,} × {shape.leases_each:,} leases that lapse")
         with (
-            RedisServer(binary, folder) as server,
+            stage.folder() as folder,
+            stage.redis(folder) as server,
             Program(folder, LEASE_REDIS_URL=server.url) as program,
         ):
-            rows.append(await _row(server, program.url, shape))
+            rows.append(asyncio.run(_row(server, program.url, shape)))
     columns = (
         "Opportunities × leases",
         "all in the feed after s",
         "p99 before ms",
         "p99 during ms",
     )
-    return [Table(f"Leases that lapse together, {name}", METHOD, columns, rows)]
+    headline = f"{count:,} leases on as many Opportunities are in the feed {rows[-1][1]} s after"
+    return Findings(headline, [Table("Leases that lapse together", METHOD, columns, rows)])
 
 
 async def _row(server: RedisServer, url: str, shape: Shape) -> Sequence[str]:

@@ -14,28 +14,40 @@ LIBRARIES = ("aiohttp", "msgspec", "redis", "hiredis", "uvloop")
 ROOT = Path(__file__).parents[2]
 
 
-def describe(binaries: dict[str, str]) -> list[str]:
-    """Return a line for the machine, the versions, and each server.
+def machine() -> str:
+    """Return what the machine is."""
+    return f"{_processor()}, {os.cpu_count()} cores, {_memory()}, {platform.system()}"
+
+
+def versions(server: str, binary: str) -> str:
+    """Return what was measured.
 
     Args:
-        binaries: The path of each server, by the name that the tables use.
+        server: The kind of server that keeps the leases, as the tables call it.
+        binary: Its path.
 
     """
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    lines = [
-        f"{_processor()}, {os.cpu_count()} cores, {_memory()}, {platform.system()}",
-        f"Python {platform.python_version()}, {libraries}; commit {_commit()}",
-    ]
-    return lines + [f"{name}: {_version(path)}" for name, path in binaries.items()]
+    python = f"Python {platform.python_version()}, {libraries}"
+    return f"{python}; {server} {_version(binary)}; commit {commit()}"
 
 
 def peak_bytes(pid: int) -> int | None:
     """Return the most memory that a process has had resident, where the system tells (Linux)."""
+    return _status_bytes(pid, "VmHWM")
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Return the memory that a process has resident, where the system tells (Linux)."""
+    return _status_bytes(pid, "VmRSS")
+
+
+def _status_bytes(pid: int, field: str) -> int | None:
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
         return None
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if "VmHWM" in line)
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if field in line)
 
 
 def _processor() -> str:
@@ -55,7 +67,8 @@ def _fields(path: str, name: str) -> Iterator[str]:
     yield from (line.partition(":")[2].strip() for line in lines if line.startswith(name))
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return the commit that is measured."""
     git = shutil.which("git")
     if git is None:
         return "unknown"

@@ -7,15 +7,15 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.bench.crowd import OFFER, OPPORTUNITY, SELLER, crowd_on
+from tests.bench.crowd import OFFER, OPPORTUNITY, SELLER
+from tests.bench.direct import direct
 from tests.bench.machine import peak_bytes
-from tests.bench.report import Table, progress
+from tests.bench.report import Findings, Table, progress
+from tests.bench.stage import Stage
 from tests.process.program import Program
-from tests.servers import RedisServer
 
 REQUESTS = 2
 PATIENCE_SECONDS = 600.0
@@ -27,27 +27,24 @@ METHOD = (
 )
 
 
-async def measure(name: str, binary: str, folder: Path, count: int) -> list[Table]:
-    """Measure on one kind of server.
-
-    Args:
-        name: How the tables call it.
-        binary: Its path.
-        folder: An empty one.
-        count: Opportunities per request.
-
-    """
-    with RedisServer(binary, folder) as server, Program(folder, LEASE_REDIS_URL=server.url) as it:
-        async with crowd_on(server) as crowd:
-            empty = await crowd.used_memory()
-            worker = it.events("worker.listening")[0]["pid"]
-            before = peak_bytes(worker)
-            seconds = []
-            for request in range(REQUESTS):
-                progress(f"{name}: {count:,} Opportunities in one request")
-                seconds.append(_register(it.url, range(request * count, (request + 1) * count)))
-            weight = (await crowd.used_memory() - empty) / (REQUESTS * count)
-            after = peak_bytes(worker)
+def measure(stage: Stage) -> Findings:
+    """Measure with a tenth of the Opportunities there may be in each request."""
+    count = stage.largest // 10
+    with (
+        stage.folder() as folder,
+        stage.redis(folder) as server,
+        Program(folder, LEASE_REDIS_URL=server.url) as it,
+        direct(server.socket) as connection,
+    ):
+        empty = connection.used_memory()
+        worker = it.events("worker.listening")[0]["pid"]
+        before = peak_bytes(worker)
+        seconds = []
+        for request in range(REQUESTS):
+            progress(f"{count:,} Opportunities in one request")
+            seconds.append(_register(it.url, range(request * count, (request + 1) * count)))
+        weight = (connection.used_memory() - empty) / (REQUESTS * count)
+        after = peak_bytes(worker)
     columns = ("Opportunities", "seconds", "peak memory MiB", "bytes per Opportunity")
     row = (
         f"{REQUESTS} × {count:,}",
@@ -55,7 +52,8 @@ async def measure(name: str, binary: str, folder: Path, count: int) -> list[Tabl
         f"{_mebibytes(before)} → {_mebibytes(after)}",
         f"{weight:,.0f}",
     )
-    return [Table(f"Registration, {name}", METHOD, columns, [row])]
+    headline = f"{count:,} Opportunities in {min(seconds):.1f} s"
+    return Findings(headline, [Table("Registration over HTTP", METHOD, columns, [row])])
 
 
 def _register(url: str, numbers: range) -> float:

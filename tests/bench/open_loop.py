@@ -1,0 +1,120 @@
+"""An open-loop load generator: requests leave at their time, whether or not others were answered.
+
+wrk sends when it was answered, so a slow moment of the server slows the load and hides itself.
+Here every request has its instant, evenly spaced, and its latency counts from that instant, also
+where it had to wait for a free connection. A thread of its own with `select`, because event loops
+keep time to the millisecond only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from tests.bench.calls import Connection
+
+CONNECTIONS: Final = 64
+_LONGEST_PAUSE_SECONDS: Final = 0.05
+_PATIENCE_SECONDS: Final = 10.0
+
+
+class Answered(NamedTuple):
+    """A request and its end."""
+
+    at: float
+    """When it was to leave, in seconds from the beginning."""
+    latency: float
+    """Seconds from then to the answer."""
+    status: int
+
+
+def run(
+    url: str,
+    requests: Iterable[bytes],
+    *,
+    rate: float,
+    seconds: float,
+    note: Callable[[Answered], None],
+) -> float:
+    """Send requests at a rate, and return the rate at which they were answered.
+
+    Args:
+        url: `http://host:port`.
+        requests: What to send, one after the other.
+        rate: Requests per second.
+        seconds: For how long.
+        note: Is told of every answer.
+
+    Raises:
+        TimeoutError: Answers are still missing 10 seconds after the end.
+
+    """
+    with contextlib.ExitStack() as resources:
+        idle = deque(Connection(url) for _ in range(CONNECTIONS))
+        for connection in idle:
+            resources.callback(connection.socket.close)
+        return _Run(idle, iter(requests), rate, int(rate * seconds), note).run()
+
+
+class _Run:
+    def __init__(
+        self,
+        idle: deque[Connection],
+        requests: Iterable[bytes],
+        rate: float,
+        count: int,
+        note: Callable[[Answered], None],
+    ) -> None:
+        self._idle = idle
+        self._requests = iter(requests)
+        self._rate = rate
+        self._count = count
+        self._note = note
+        self._busy: dict[Connection, float] = {}
+        self._sent = 0
+
+    def run(self) -> float:
+        began = time.perf_counter()
+        give_up = self._count / self._rate + _PATIENCE_SECONDS
+        while self._sent < self._count or self._busy:
+            now = time.perf_counter() - began
+            self._send_due(now)
+            if now > give_up:
+                raise TimeoutError(f"{len(self._busy)} requests were not answered")
+            self._receive(self._pause(now), began)
+        return self._count / (time.perf_counter() - began)
+
+    def _send_due(self, now: float) -> None:
+        due = min(self._count, int(now * self._rate) + 1)
+        while self._sent < due and self._idle:
+            connection = self._idle.popleft()
+            self._busy[connection] = self._sent / self._rate
+            self._sent += 1
+            connection.send(next(self._requests))
+
+    def _pause(self, now: float) -> float:
+        """Return the seconds until the next request leaves, unless an answer comes before."""
+        if self._sent >= self._count or not self._idle:
+            return _LONGEST_PAUSE_SECONDS
+        return min(_LONGEST_PAUSE_SECONDS, max(0.0, self._sent / self._rate - now))
+
+    def _receive(self, pause: float, began: float) -> None:
+        readable, _, _ = select.select([*self._busy], (), (), pause)
+        for connection in readable:
+            answer = connection.receive()
+            if answer is not None:
+                at = self._busy.pop(connection)
+                self._idle.append(connection)
+                self._note(Answered(at, time.perf_counter() - began - at, answer.status))
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """Return the value that so many percent of the values do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    if not ranked:
+        raise ValueError("there is nothing to rank")
+    return ranked[max(0, -(-int(len(ranked) * percent) // 100) - 1)]

@@ -1,0 +1,124 @@
+"""A server that is filled with Opportunities and leases, and the service in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.bench import traffic, wrk
+from tests.bench.direct import Direct, direct
+from tests.bench.machine import resident_bytes
+from tests.bench.recorded import Recorded, recorded, recorded_registration
+from tests.bench.stage import Stage, new_crowd
+from tests.bench.traffic import Template
+from tests.process.program import Program
+from tests.servers import RedisServer
+
+_SCRIPTS: Final = 2_000
+
+# What wrk had sent when its time was over is done all the same.
+_UNDER_WAY: Final = 5_000
+
+# Those who fill a server have numbers of their own, above all others.
+_FILLERS: Final = 10**10
+
+
+class Cost(NamedTuple):
+    """Of one C1, in microseconds."""
+
+    script: float
+    """What the server says that the script takes."""
+    http: float
+    """What passes from one answer to the next, over 64 connections."""
+
+
+class World:
+    """Opportunities of which each has room for everyone, numbered from 0."""
+
+    def __init__(self, server: RedisServer, program: Program, connection: Direct) -> None:
+        self.server = server
+        self.program = program
+        self.direct = connection
+        self.opportunities = self.leases = 0
+        self._quote = recorded(server, program, traffic.c1())
+        self._release = recorded(server, program, traffic.release(), traffic.c1())
+        self._registration = recorded_registration(server, program)
+
+    def register(self, opportunities: int) -> float:
+        """Register Opportunities until there are so many; return the bytes that each weighs."""
+        numbers = range(self.opportunities, opportunities)
+        self.opportunities = opportunities
+        return self._bytes_each(len(numbers), (self._registration.fill(0, n) for n in numbers))
+
+    def lease(self, leases: int, opportunities: int = 1) -> float:
+        """Make leases until there are so many; return the bytes that each weighs.
+
+        Args:
+            leases: How many.
+            opportunities: Over how many Opportunities they are spread evenly.
+
+        """
+        numbers = range(self.leases, leases)
+        self.leases = leases
+        calls = (self._quote.fill(_FILLERS + n, n % opportunities) for n in numbers)
+        return self._bytes_each(len(numbers), calls)
+
+    def cost(self, opportunities: int = 1) -> Cost:
+        """Measure C1 on new UUIDs, and give back what they lease.
+
+        Args:
+            opportunities: How many the customers choose from.
+
+        """
+        first = new_crowd()
+        customers = range(first, first + _SCRIPTS)
+        script = self.script_microseconds(self._quote, customers, opportunities)
+        self.release(customers, opportunities)
+        first = new_crowd()
+        load = wrk.load(
+            self.program.url, traffic.c1(), seconds=1, first=first, opportunities=opportunities
+        )
+        self.release(range(first, first + load.requests + _UNDER_WAY), opportunities)
+        return Cost(script, load.microseconds)
+
+    def script_microseconds(
+        self, script: Recorded, customers: Iterable[int], opportunities: int = 1
+    ) -> float:
+        """Return what a script takes on average, as the server says."""
+        calls = (
+            script.fill(customer, traffic.choice(customer, opportunities))
+            for customer in customers
+        )
+        return self.direct.script_microseconds(lambda: self.direct.run(calls))
+
+    def recorded(self, request: Template) -> Recorded:
+        """Return the script call that a request comes to."""
+        return recorded(self.server, self.program, request)
+
+    def release(self, customers: Iterable[int], opportunities: int = 1) -> None:
+        """Give back what customers lease."""
+        self.direct.run(
+            self._release.fill(customer, traffic.choice(customer, opportunities))
+            for customer in customers
+        )
+
+    def worker_bytes(self) -> int:
+        """Return the memory that the service's worker has resident; 0 where nobody tells."""
+        return resident_bytes(self.program.events("worker.listening")[0]["pid"]) or 0
+
+    def _bytes_each(self, count: int, commands: Iterable[bytes]) -> float:
+        before = self.direct.used_memory()
+        self.direct.run(commands)
+        return (self.direct.used_memory() - before) / max(1, count)
+
+
+@contextmanager
+def world(stage: Stage, folder: Path) -> Iterator[World]:
+    """Give an empty world, with its server in a new folder."""
+    folder.mkdir()
+    with ExitStack() as resources:
+        server = resources.enter_context(stage.redis(folder))
+        program = resources.enter_context(stage.service(folder, server))
+        yield World(server, program, resources.enter_context(direct(server.socket)))
