@@ -80,6 +80,25 @@ def test_a_recording_rule_is_there_before_it_is_used() -> None:
     assert used <= recorded
 
 
+def test_every_alert_has_its_page_for_the_night() -> None:
+    """Each alert leads to a heading of docs/operations.md."""
+    text = (DOCS / "operations.md").read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {f"docs/operations.md#{heading.lower().replace(' ', '-')}" for heading in headings}
+    alerts = [rule for rule in rules() if "alert" in rule]
+    assert len(alerts) == 5
+    for alert in alerts:
+        assert alert["annotations"]["runbook_url"] in anchors
+        assert alert["labels"]["severity"] in {"critical", "warning"}
+
+
+def test_what_the_operations_page_names_exists() -> None:
+    """Every metric in docs/operations.md is one that the service has."""
+    named = set(METRIC.findall((DOCS / "operations.md").read_text()))
+    assert len(named) > 5
+    assert named <= exposed() | {name.removesuffix("_sum") for name in exposed()}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("check", "config", "prometheus.yml"), ("test", "rules", "rules_test.yml")],
