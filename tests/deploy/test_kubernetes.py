@@ -36,7 +36,10 @@ from tests.deploy.manifests import (
 from tests.servers import RedisServer, redis_binary, valkey_binary
 
 EXAMPLES = {"redis": "rediss", "sentinel": "redis+sentinel", "cluster": "redis+cluster"}
-FOLDERS = ["standalone", "valkey", "demo", *(f"examples/{name}" for name in EXAMPLES)]
+FOLDERS = [
+    *("standalone", "valkey", "demo", "examples/tls"),
+    *(f"examples/{name}" for name in EXAMPLES),
+]
 PROBES = {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
 VERSIONS = sorted({*all_versions()}, key=lambda version: [*map(int, version.split("."))])[-3:]
 
@@ -172,7 +175,7 @@ def test_the_readme_says_which_secrets_there_have_to_be(manifests: list[Manifest
     readme = (FOLDER / "README.md").read_text()
     made = {*re.findall(r"secret generic (\S+) --from-(?:literal|file)=([\w.]+)", readme)}
     assert {*secret_keys(manifests)} <= made
-    names = {name for name, _ in made}
+    names = {*re.findall(r"kubectl create secret \w+ (\S+)", readme)}
     for pod in pods(manifests):
         volumes = pod["spec"].get("volumes", [])
         assert {each["secret"]["secretName"] for each in volumes if "secret" in each} <= names
@@ -242,9 +245,27 @@ def test_the_tokens_are_mounted_where_they_are_read(standalone: list[Manifest]) 
     [container] = services(standalone)
     settings = Settings.from_environ(environment(container))
     assert settings.tokens_file is not None
-    [mount] = container["volumeMounts"]
-    assert Path(settings.tokens_file).parent == Path(mount["mountPath"])
+    assert is_mounted(settings.tokens_file, container)
     assert f"--from-file={Path(settings.tokens_file).name}" in (FOLDER / "README.md").read_text()
+
+
+def test_the_certificate_is_mounted_where_it_is_read() -> None:
+    """Over TLS certificate and key are those of a Secret of that kind, in a mounted folder."""
+    [container] = services(render(FOLDER / "examples/tls"))
+    settings = Settings.from_environ(environment(container))
+    for path, key in ((settings.tls_certificate, "tls.crt"), (settings.tls_key, "tls.key")):
+        assert path is not None
+        assert Path(path).name == key
+        assert is_mounted(path, container)
+    assert settings.tokens_file is not None
+
+
+def is_mounted(path: str, container: Manifest) -> bool:
+    """Tell whether a file is in a folder that is mounted, to be read only."""
+    return any(
+        Path(mount["mountPath"]) == Path(path).parent and mount["readOnly"]
+        for mount in container["volumeMounts"]
+    )
 
 
 @pytest.mark.parametrize(("example", "scheme"), EXAMPLES.items())
