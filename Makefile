@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run front-end demo test model bench format lock openapi stored-format types clean
+.PHONY: help run front-end demo test model fuzz bench format lock openapi stored-format types clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,9 @@ test: $(VENV)/.dev ## lint, check the types, run every test; PYTEST="-k lease" p
 
 model: $(VENV)/.dev ## play 100 times as many steps as `make test` does, and 1,000 histories (most of an hour)
 	$(BIN)/python -m pytest tests/model --hypothesis-profile=long
+
+fuzz: $(VENV)/.dev ## play the OpenAPI document, and bend bytes, 30 times as long as `make test` does
+	FUZZ_FACTOR=30 $(BIN)/python -m pytest tests/fuzz
 
 bench: $(VENV)/.dev ## measure beside peers, and as things grow (5 minutes), for docs/benchmarks.md; BENCH=peers
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -41,7 +41,16 @@ Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Status = Annotated[str, Meta(max_length=128, examples=["https://openactive.io/CustomerCancelled"])]
 TaxMode = Literal["https://openactive.io/TaxGross", "https://openactive.io/TaxNet"]
 Duration = Annotated[
-    timedelta, Meta(description="ISO 8601, whole seconds, at most a year.", examples=["PT15M"])
+    timedelta,
+    Meta(
+        description="ISO 8601, whole seconds, at most a year.",
+        examples=["PT15M"],
+        # For the document: years, months and weeks are not read.
+        extra_json_schema={
+            "pattern": r"^P(\d{1,3}D|(\d{1,3}D)?T(\d{1,4}H(\d{1,6}M)?(\d{1,8}S)?"
+            r"|\d{1,6}M(\d{1,8}S)?|\d{1,8}S))$"
+        },
+    ),
 ]
 
 _LONGEST: Final = timedelta(days=366)

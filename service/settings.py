@@ -299,7 +299,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         settings = cls(**values)
         problems.extend(settings._disagreements())
         if problems:
-            raise SettingsError("\n".join(problems))
+            raise SettingsError("\n".join(map(_in_one_line, problems)))
         return settings
 
     def _disagreements(self) -> Iterator[str]:
@@ -376,6 +376,14 @@ def _invalid(
     meta = _meta(field)
     right = f"{variable}={(meta.examples or [''])[0]}"
     return f"{shown}: {problem[0].lower()}{problem[1:]}; for example {right} ({meta.description})"
+
+
+def _in_one_line(problem: str) -> str:
+    """Show what no terminal shows: a value may hold anything."""
+    return "".join(
+        character if character.isprintable() else ascii(character).strip("'")
+        for character in problem
+    )
 
 
 def _unknown(variable: str, known: Mapping[str, object]) -> str:

@@ -781,8 +781,11 @@ export interface components {
         "Last-Event-ID": string;
         /** @description The Broker's authenticated identity; one never sees what is another's. */
         "Booking-Partner": string;
-        /** @description `handling=strict`: hold nothing new unless every item can be (RFC 7240). */
-        Prefer: "handling=strict";
+        /**
+         * @description `handling=strict`: hold nothing new unless every item can be (RFC 7240).
+         * @example handling=strict
+         */
+        Prefer: string;
     };
     requestBodies: never;
     headers: {
@@ -810,7 +813,10 @@ export interface operations {
             header?: {
                 /** @description The Broker's authenticated identity; one never sees what is another's. */
                 "Booking-Partner"?: components["parameters"]["Booking-Partner"];
-                /** @description `handling=strict`: hold nothing new unless every item can be (RFC 7240). */
+                /**
+                 * @description `handling=strict`: hold nothing new unless every item can be (RFC 7240).
+                 * @example handling=strict
+                 */
                 Prefer?: components["parameters"]["Prefer"];
             };
             path: {
@@ -860,7 +866,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["OrderRequest"];
+                "application/json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
@@ -897,7 +905,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"];
+                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
             };
         };
         responses: {
@@ -968,6 +978,16 @@ export interface operations {
             };
             /** @description The request carried no API token. */
             403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body came too slowly. */
+            408: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1204,6 +1224,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -1236,7 +1267,10 @@ export interface operations {
             header?: {
                 /** @description The Broker's authenticated identity; one never sees what is another's. */
                 "Booking-Partner"?: components["parameters"]["Booking-Partner"];
-                /** @description `handling=strict`: hold nothing new unless every item can be (RFC 7240). */
+                /**
+                 * @description `handling=strict`: hold nothing new unless every item can be (RFC 7240).
+                 * @example handling=strict
+                 */
                 Prefer?: components["parameters"]["Prefer"];
             };
             path: {
@@ -1286,7 +1320,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["OrderRequest"];
+                "application/json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
@@ -1323,7 +1359,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"];
+                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
             };
         };
         responses: {
@@ -1394,6 +1432,16 @@ export interface operations {
             };
             /** @description The request carried no API token. */
             403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body came too slowly. */
+            408: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1585,6 +1633,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -1700,6 +1759,16 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than the service reads. */
             413: {
                 headers: {
@@ -1714,6 +1783,17 @@ export interface operations {
             415: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1814,6 +1894,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -1894,7 +1985,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["OrderRequest"];
+                "application/json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
@@ -1931,7 +2024,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"];
+                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
             };
         };
         responses: {
@@ -2003,6 +2098,16 @@ export interface operations {
             };
             /** @description The request carried no API token. */
             403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body came too slowly. */
+            408: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -2164,6 +2269,16 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than the service reads. */
             413: {
                 headers: {
@@ -2178,6 +2293,17 @@ export interface operations {
             415: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2278,6 +2404,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -2358,7 +2495,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["OrderRequest"];
+                "application/json": components["schemas"]["OrderRequest"] & {
+                    orderedItem?: unknown;
+                };
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
@@ -2395,7 +2534,9 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"];
+                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
+                    orderedItem?: unknown;
+                };
             };
         };
         responses: {
@@ -2471,6 +2612,16 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description There are not enough available spaces in the Opportunity. At least one OrderItem has an error; C2 with the same items says which. */
             409: {
                 headers: {
@@ -2496,6 +2647,17 @@ export interface operations {
             415: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2588,6 +2750,17 @@ export interface operations {
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2717,6 +2890,16 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than the service reads. */
             413: {
                 headers: {
@@ -2731,6 +2914,17 @@ export interface operations {
             415: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2827,6 +3021,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -2837,7 +3042,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2992,6 +3197,16 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than the service reads. */
             413: {
                 headers: {
@@ -3012,6 +3227,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -3022,7 +3248,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3087,6 +3313,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -3097,7 +3334,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3194,6 +3431,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -3204,7 +3452,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3340,6 +3588,16 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than the service reads. */
             413: {
                 headers: {
@@ -3360,6 +3618,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -3370,7 +3639,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3459,6 +3728,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -3469,7 +3749,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3559,6 +3839,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -3569,7 +3860,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3703,6 +3994,17 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Broker asks for too much at once. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The service failed in a way that it did not foresee. */
             500: {
                 headers: {
@@ -3713,7 +4015,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description Redis does not answer; the repeated call settles it. */
+            /** @description Redis does not answer, or too many calls came; the repeated call settles it. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -18,29 +18,47 @@ from service.errors import (
     InvalidAuthorizationDetailsError,
     NoAPITokenError,
     OpenBookingError,
+    TooManyRequestsError,
 )
 from service.http.examples import ANSWERS, REQUESTS, UUID
+from service.http.links import AFTER, link
 from service.http.request import JSON_TYPES, STREAM_TYPES
 from service.http.routes import ROUTES, Route
 from service.ledger import error_body
 from service.ledger.feed import MEDIA_TYPE as RPDE_MEDIA_TYPE
 from service.ledger.feed import CapacityPage, Change
-from service.model import CONTEXT, MEDIA_TYPE, Error
+from service.model import CONTEXT, MEDIA_TYPE, Error, Id
 
 _REF: Final = "#/components/{}/{}"
-_TOKEN_ERRORS: Final = (
+_EVERYWHERE: Final = (
     NoAPITokenError,
     InvalidAPITokenError,
     InvalidAuthorizationDetailsError,
+    TooManyRequestsError,
 )
 _MALFORMED: Final = "The request is malformed; the description names the place."
+_TOO_SLOW: Final = "The body came too slowly."
 _TOO_LARGE: Final = "The body is larger than the service reads."
-_AWAY: Final = "Redis does not answer; the repeated call settles it."
+_AWAY: Final = "Redis does not answer, or too many calls came; the repeated call settles it."
 _OTHER_TYPE: Final = "The body is of another media type, or has a Content-Encoding."
 _OWN_HEADERS: Final = {
     ("DELETE", "/order-quotes/{uuid}"): ("Lease-Released",),
     ("PUT", "/order-proposals/{uuid}"): ("Idempotency-Replayed",),
     ("PUT", "/orders/{uuid}"): ("Idempotency-Replayed",),
+}
+# What the type of the body leaves open: only B does without OrderItems, and nobody books none.
+_QUOTED_ITEMS: Final = {
+    "required": ["orderedItem"],
+    "properties": {"orderedItem": {"type": "array"}},
+}
+_ORDERED_ITEMS: Final = {
+    ("PUT", "/order-quote-templates/{uuid}"): _QUOTED_ITEMS,
+    ("PUT", "/order-quotes/{uuid}"): _QUOTED_ITEMS,
+    ("PUT", "/order-proposals/{uuid}"): {
+        "required": ["orderedItem"],
+        "properties": {"orderedItem": {"type": "array", "minItems": 1}},
+    },
+    ("PUT", "/orders/{uuid}"): {"properties": {"orderedItem": {"minItems": 1}}},
 }
 _OWN_REFUSALS: Final = {
     ("GET", "/sellers"): {404: "Nothing is known of this Seller."},
@@ -52,7 +70,7 @@ _MEDIA_TYPES: Final[dict[object, str]] = {
     str: "text/plain",
 }
 _REQUEST_ID: Final = "5f2b6f6e0b5d4d0f8c6f1f7e2a9d3c41"
-_ID: Final = {"type": "string", "minLength": 1, "maxLength": 2048}
+(_ID,), _ = msgspec.json.schema_components([Id])
 _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "uuid": {
         "name": "uuid",
@@ -85,7 +103,7 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "name": "afterTimestamp",
         "in": "query",
         "description": "`modified` of the last item that was read, as `next` has it.",
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": {"type": "integer", "minimum": 0, "maximum": 9_999_999_999_999_999},
     },
     "afterId": {
         "name": "afterId",
@@ -108,7 +126,7 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
             "type": "string",
             "minLength": 1,
             "maxLength": 200,
-            "pattern": "^[^|]+$",
+            "pattern": "^[!-{}~]([ -{}~]*[!-{}~])?$",
             "default": "default",
         },
     },
@@ -116,7 +134,8 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "name": "Prefer",
         "in": "header",
         "description": "`handling=strict`: hold nothing new unless every item can be (RFC 7240).",
-        "schema": {"type": "string", "enum": ["handling=strict"]},
+        "schema": {"type": "string"},
+        "example": "handling=strict",
     },
 }
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
@@ -201,7 +220,7 @@ def _operation(route: Route) -> dict[str, Any]:
     summary, _, more = (inspect.getdoc(route.handler) or "").partition("\n")
     in_path = re.findall(r"{(\w+)}", route.path)
     operation: dict[str, Any] = {
-        "operationId": f"{route.method.lower()}{re.sub('[^a-z]+', '_', route.path).rstrip('_')}",
+        "operationId": _operation_id(route.method, route.path),
         "summary": summary.rstrip("."),
         "tags": [route.handler.__module__.rpartition(".")[2]],
         "parameters": [_ref("parameters", name) for name in (*in_path, *route.parameters)],
@@ -210,16 +229,23 @@ def _operation(route: Route) -> dict[str, Any]:
     if more.strip():
         operation["description"] = more.strip()
     if route.takes is not None:
-        operation["requestBody"] = {"required": True, "content": _request_content(route.takes)}
+        operation["requestBody"] = {"required": True, "content": _request_content(route)}
     if route.scope is not None:
         operation["security"] = [{"token": [route.scope.name.lower()]}, {}]
     return operation
 
 
-def _request_content(takes: object) -> dict[str, Any]:
-    name = _name(takes)
+def _operation_id(method: str, path: str) -> str:
+    return f"{method.lower()}{re.sub('[^a-z]+', '_', path).rstrip('_')}"
+
+
+def _request_content(route: Route) -> dict[str, Any]:
+    takes, name = route.takes, _name(route.takes)
+    schema = _schema(takes)
+    if (items := _ORDERED_ITEMS.get((route.method, route.path))) is not None:
+        schema = {"allOf": [schema, items]}
     content = {
-        media_type: {"schema": _schema(takes), "example": REQUESTS[name]}
+        media_type: {"schema": schema, "example": REQUESTS[name]}
         for media_type in sorted(JSON_TYPES)
     }
     for media_type in sorted(STREAM_TYPES - JSON_TYPES if get_args(takes) else ()):
@@ -243,6 +269,11 @@ def _response(route: Route, status: int, kind: object) -> dict[str, Any]:
         "description": HTTPStatus(status).phrase,
         "headers": _headers("X-Request-Id", *_success_headers(route, status)),
     }
+    if status < HTTPStatus.BAD_REQUEST and (leads_to := AFTER.get((route.method, route.path))):
+        response["links"] = {
+            after.name: link(after, _operation_id(after.method, after.path), route.path)
+            for after in leads_to
+        }
     if kind is None:
         return response
     media_type = _MEDIA_TYPES.get(kind, MEDIA_TYPE)
@@ -258,12 +289,12 @@ def _refusals(route: Route) -> dict[int, dict[str, Any]]:
     types: list[type[OpenBookingError]] = [*route.refuses, InternalApplicationError]
     plain = dict(_OWN_REFUSALS.get((route.method, route.path), {}))
     if route.scope is not None:
-        types += _TOKEN_ERRORS
+        types += [kind for kind in _EVERYWHERE if kind not in types]
         plain[400] = _MALFORMED
         if not any(kind.status == HTTPStatus.SERVICE_UNAVAILABLE for kind in types):
             plain[503] = _AWAY
     if route.takes is not None:
-        plain |= {400: _MALFORMED, 413: _TOO_LARGE, 415: _OTHER_TYPE}
+        plain |= {400: _MALFORMED, 408: _TOO_SLOW, 413: _TOO_LARGE, 415: _OTHER_TYPE}
     by_status: dict[int, list[OpenBookingError]] = {
         status: [OpenBookingError(description, status=status)]
         for status, description in plain.items()

@@ -109,6 +109,20 @@ def test_a_bad_value_is_an_error_with_a_right_example(variable: str, value: str)
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [("0\n1:80", "0\\n1:80"), ("\x1b[31m:80", "\\x1b[31m:80")]
+)
+def test_an_odd_character_in_a_value_is_shown_as_one_would_write_it(
+    value: str, shown: str
+) -> None:
+    """A problem stays in its line, whatever the value holds."""
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environ({"LEASE_LISTEN": value})
+
+    assert str(refused.value).startswith(f"LEASE_LISTEN={shown}: ")
+    assert str(refused.value).isprintable()
+
+
 def test_every_problem_is_reported_at_once() -> None:
     """Several problems are several lines of one error."""
     with pytest.raises(SettingsError) as refused:
