@@ -97,9 +97,10 @@ async def shopping(url: str, redis_url: str, seller: str = "default") -> AsyncIt
 
     """
     batcher = Batcher(connection_factory(redis_url))
+    slots = asyncio.Semaphore(_CUSTOMERS)
     connector = aiohttp.TCPConnector(limit=_CUSTOMERS)
     async with aiohttp.ClientSession(url, connector=connector) as session:
-        history = History(session, RedisClock(batcher), seller)
+        history = History(session, slots, RedisClock(batcher), seller)
         await history.begin(_CLASSES)
         regulars = [Regular(history, number) for number in range(_CUSTOMERS)]
         stopping = asyncio.Event()

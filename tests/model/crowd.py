@@ -52,9 +52,9 @@ class Customer:
     def _hesitation(self) -> float:
         """Return how many seconds to wait: often none, or until leases may just have expired."""
         way = self._choose.random()
-        if way < 0.4:
+        if way < 0.5:
             return 0
-        if way < 0.7:
+        if way < 0.8:
             return self._choose.uniform(0, 0.5)
         until_second = SECOND - (monotonic() + self._history.clock.most) % SECOND
         return max(0, until_second / SECOND + self._choose.uniform(-0.02, 0.02))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -74,11 +75,19 @@ class RedisClock:
 class History:
     """What happens to one Seller's Opportunities, each call as its caller saw it."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: RedisClock, seller: str) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        slots: asyncio.Semaphore,
+        clock: RedisClock,
+        seller: str,
+    ) -> None:
         """Begin with nothing.
 
         Args:
             session: The way to the service.
+            slots: As many as it has connections: a call begins when it is sent, not when it is
+                queued here, or all calls would seem to be concurrent.
             clock: Of the Redis behind it.
             seller: Nobody else's.
 
@@ -86,6 +95,7 @@ class History:
         # aiohttp would send a call again when a connection ends that it kept open.
         session._retry_connection = False
         self._session = session
+        self._slots = slots
         self.clock = clock
         self._seller = seller
         self._ledgers: list[Ledger] = []
@@ -112,17 +122,18 @@ class History:
             or its Redis is away.
 
         """
-        begin = monotonic()
-        try:
-            async with asyncio.timeout(patience_seconds):
-                status, body, headers = await self._send(call)
-        except aiohttp.ClientConnectorError:
-            return None
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            self.events.append(Event(call, None, begin, NEVER))
-            return None
-        end = monotonic()
-        if status == 503:
+        async with self._slots:
+            begin = monotonic()
+            try:
+                async with asyncio.timeout(patience_seconds):
+                    status, body, headers = await self._send(call)
+            except aiohttp.ClientConnectorError:
+                return None
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                self.events.append(Event(call, None, begin, NEVER))
+                return None
+            end = monotonic()
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
             if "nothing was changed" in body["description"]:
                 self.unchanged += 1
             else:

@@ -3,20 +3,24 @@
 That is linearizability: each call seems to happen at one instant between its beginning and its
 end. The search is that of Wing and Gong, with Lowe's memo of what was tried: take any call that
 nothing unanswered has to precede, ask the contract what it answers now, and go on where that is
-what was answered. Three things keep it short.
+what was answered. Four things keep it short.
 
+- It goes on where it has come furthest in time, and there with as few calls as it takes: a call is
+  placed when it has to be, so that a wrong place shows soon.
 - Opportunities that no basket and no Order has in common are independent, and searched apart.
 - A call that changes nothing now and could not later, and whose answer fits, is taken at once: no
   other place is better. A refused C1 is no such call where its Order may get a lease meanwhile,
   which it would then have given back.
-- A call of unknown outcome, whose caller saw no answer, may happen at any later time or never.
-  It is tried last, and only where it changes something.
+- A call of unknown outcome, whose caller saw no answer, may happen at any later time or never,
+  and is tried only where it changes something.
 
 A search that visits too many states ends without a verdict, and that is not a pass.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -27,6 +31,9 @@ NEVER = float("inf")
 MOST_STATES = 50_000
 LOOKS = frozenset({"look", "look at order", "inspect"})
 """The verbs that never change anything."""
+
+LEASES = frozenset({"C1", "C2", "release"})
+"""The verbs that change what an Order holds, and after which it may hold something again."""
 
 
 class Event(NamedTuple):
@@ -46,15 +53,6 @@ class Violation(AssertionError):  # noqa: N818 - it is what a history has, not w
 
 class Inconclusive(AssertionError):  # noqa: N818 - as above
     """The search was given up, so nobody knows."""
-
-
-class _Node:
-    """A place in the search: what has happened, and what may be tried next."""
-
-    def __init__(self, done: int, state: State, branches: Iterator[tuple[int, State]]) -> None:
-        self.done = done
-        self.state = state
-        self.branches = branches
 
 
 class _Search:
@@ -79,39 +77,44 @@ class _Search:
 
         """
         self._furthest = 0, state
-        stack = [self._visit(0, state)]
-        while stack:
-            node = stack[-1]
-            if node.done & self._answered == self._answered:
+        number = itertools.count()
+        heap = [(0.0, 0, next(number), 0, state)]
+        while heap:
+            *_, done, state = heapq.heappop(heap)
+            done, branches = self._visit(done, state)
+            if done & self._answered == self._answered:
                 return
-            step = next(node.branches, None)
-            if step is None:
-                stack.pop()
-                continue
-            index, state = step
-            done = node.done | 1 << index
-            if (done, state) not in self._seen:
-                self._seen.add((done, state))
-                if len(self._seen) > self._most_states:
-                    raise Inconclusive(f"no verdict after {self._most_states:,} states")
-                stack.append(self._visit(done, state))
+            for index, after in branches:
+                place = done | 1 << index, after
+                if place not in self._seen:
+                    self._seen.add(place)
+                    if len(self._seen) > self._most_states:
+                        raise Inconclusive(f"no verdict after {self._most_states:,} states")
+                    urgency = -self._due(place[0]), place[0].bit_count(), next(number)
+                    heapq.heappush(heap, (*urgency, *place))
         raise Violation(self._explain())
+
+    def _due(self, done: int) -> float:
+        """Return the end of the call that has to happen first."""
+        return min((self._events[index].end for index in self._minimal(done)), default=NEVER)
 
     def _is_idle(self, event: Event) -> bool:
         """Tell whether a call that changes nothing at one place changes nothing at a later one.
 
-        Its answer says so, or nobody asks anything of the same Order at the same time.
+        Its answer says so, or nobody may change the lease of the same Order at the same time.
         """
         return changes_nothing(event) or not any(
             other.call.order == event.call.order
+            and other.call.verb in LEASES
+            and not changes_nothing(other)
             and other.begin <= event.end
             and other.end >= event.begin
             for other in self._events
             if other is not event
         )
 
-    def _visit(self, done: int, state: State) -> _Node:
-        """Take all that changes nothing, and find what may come next."""
+    def _visit(self, done: int, state: State) -> tuple[int, list[tuple[int, State]]]:
+        """Take all that changes nothing, and find what may come next and what it makes."""
         played: dict[int, tuple[State, Answer]] = {}
         was = -1
         while was != done:
@@ -125,14 +128,12 @@ class _Search:
                     done |= 1 << index
         if done.bit_count() > self._furthest[0].bit_count():
             self._furthest = done, state
-        branches = [
+        return done, [
             (index, played[index][0])
             for index in self._minimal(done)
             if self._events[index].answer == played[index][1]
             or (self._events[index].answer is None and played[index][0] is not state)
         ]
-        branches.sort(key=lambda branch: self._events[branch[0]].end)
-        return _Node(done, state, iter(branches))
 
     def _minimal(self, done: int) -> Iterator[int]:
         """Yield the calls that no call which ended before they began has yet to precede."""

@@ -21,8 +21,9 @@ from tests.model.linear import Inconclusive, Violation
 from tests.process.program import ROOT, Program
 from tests.servers import RedisServer
 
-AT_ONCE: Final = 25
-ROUNDS: Final = {"short": 2, "long": 40}
+AT_ONCE: Final = 10
+ROUNDS: Final = {"short": 5, "long": 100}
+CONNECTIONS: Final = 100
 DURATIONS: Final = (1, 2)
 SETTINGS: Final = {
     "LEASE_WORKERS": "2",
@@ -59,15 +60,16 @@ def program(short_folder: Path, valkey_server: RedisServer) -> Iterator[Program]
 async def record(program: Program, redis_url: str, seeds: range) -> list[History]:
     """Let a crowd rush in for each seed, all at once and each to a Seller of its own."""
     batcher = Batcher(connection_factory(redis_url))
-    connector = aiohttp.TCPConnector(limit=200)
+    slots = asyncio.Semaphore(CONNECTIONS)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(program.url, connector=connector) as session:
-        histories = {
-            seed: History(session, RedisClock(batcher), f"https://example.com/sellers/{seed}")
+        histories = [
+            History(session, slots, RedisClock(batcher), f"https://example.com/sellers/{seed}")
             for seed in seeds
-        }
-        await asyncio.gather(*(rush(history, seed) for seed, history in histories.items()))
+        ]
+        await asyncio.gather(*map(rush, histories, seeds))
     await batcher.close()
-    return [*histories.values()]
+    return histories
 
 
 @pytest.mark.timeout(0)
