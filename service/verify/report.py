@@ -96,12 +96,12 @@ class Report:
         return "\n".join(["", *lines, "", self._verdict(), ""])
 
     def _verdict(self) -> str:
-        open_ = (
-            f" {self._unsettled:,} could not be judged: run it again." if self._unsettled else ""
-        )
-        if not self.differences:
+        open_ = f" {self._unsettled:,} could not be judged: run it again." * bool(self._unsettled)
+        count = self.differences
+        if not count:
             return f"No difference.{open_}"
-        left = self.differences - self._mended.total()
-        if self.repair:
-            return f"{self.differences:,} differences, {left:,} of them not mended.{open_}"
-        return f"{self.differences:,} differences; --repair mends what can be mended.{open_}"
+        left = count - self._mended.total()
+        end = f", {left:,} not mended" if left else ", all mended"
+        if not self.repair:
+            end = ": --repair mends what can be mended"
+        return f"{count:,} difference{'s' * (count > 1)}{end}.{open_}"

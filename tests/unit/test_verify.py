@@ -191,7 +191,7 @@ def test_the_table_says_what_was_checked_and_found(lines: list[str]) -> None:
     assert ("leased is the sum of the holds", "1,204", "1", "1") in rows
     assert ("no more is taken than was ever allowed", "0", "1", "0") in rows
     assert report.table().endswith(
-        "2 differences, 1 of them not mended. 1 could not be judged: run it again.\n"
+        "2 differences, 1 not mended. 1 could not be judged: run it again.\n"
     )
 
 
