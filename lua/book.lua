@@ -28,7 +28,7 @@ REPLY
   {-6}             there are no OrderItems and there is no OrderProposal
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
-  Run again, it finds the Order under the same digest and answers 2.
+  Run again, it finds the Order under the same digest, writes it as it is and answers 2.
 ]]
 local lease_key, order_key, seller_key, leases_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local due_key, feed_key = KEYS[5], KEYS[6]
@@ -40,6 +40,7 @@ if order.state == 'deleted' then
   return { -2 }
 elseif order.state == 'booked' then
   if digest == order.digest or digest == '' then
+    write_again(order_key, order)
     return { 2, unpack(call('HGETALL', order_key)) }
   end
   return { -1 }

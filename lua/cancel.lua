@@ -17,7 +17,7 @@ REPLY
   {-2, name}       the Order has no such OrderItem; nothing was changed
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
-  Run again, it finds the OrderItems cancelled and gives back nothing more.
+  Run again, it finds the OrderItems cancelled, writes the Order as it is and gives back nothing more.
 ]]
 local order_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3]
 local named = tonumber(ARGV[1])
@@ -56,6 +56,7 @@ for index = 2, 1 + named * 3, 3 do
 end
 
 assess(groups, nil, math.huge, due_key, now)
+write_again(order_key, order)
 for ref, line in pairs(lines) do
   if line.cancelled > 0 then
     local texts = { line.head }

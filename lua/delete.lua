@@ -16,13 +16,14 @@ REPLY
   {-1}             there is no such Order
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
-  Run again, it finds the stub and answers 2.
+  Run again, it finds the stub, writes it as it is and answers 2.
 ]]
 local order_key, due_key, feed_key = KEYS[1], KEYS[2], KEYS[3]
 
 local now, microseconds = clock()
 local order = read_order(order_key)
 if order.state == 'deleted' then
+  write_again(order_key, order)
   return { 2 }
 elseif order.state ~= 'booked' then
   return { -1 }

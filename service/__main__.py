@@ -15,8 +15,8 @@ from service.listening import ListenError
 from service.serve import serve
 from service.settings import Settings, SettingsError, describe
 from service.simulate import command as simulate
-from service.store.connect import UnusableServerError
 from service.store.embedded import EmbeddedValkeyError
+from service.store.errors import UnusableServerError
 from service.tls import TlsError
 from service.verify import command as verify
 

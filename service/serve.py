@@ -16,7 +16,7 @@ from service.http import STEPS, TokensFile
 from service.http.serving import IN_FLIGHT_SECONDS
 from service.listening import Listener
 from service.settings import Settings
-from service.store.connect import ConnectionFactory, connection_factory
+from service.store.address import Location
 from service.store.embedded import EmbeddedValkey
 from service.store.errors import StoreError
 from service.supervisor import Lifeline, Supervisor, Worker
@@ -66,14 +66,18 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     encryption = tls.certificate(settings)
     valkeys = []
     if settings.redis_url is None:
-        valkeys.append(resources.enter_context(EmbeddedValkey(settings.data_dir)))
+        valkeys.append(
+            resources.enter_context(
+                EmbeddedValkey(settings.data_dir, fsyncs_always=settings.durability == "disk")
+            )
+        )
     # Whoever has the data folder knows that no worker of a killed service holds the port still.
     api = resources.enter_context(
         Listener(settings.listen, settings.workers, is_encrypted=encryption is not None)
     )
     admin = resources.enter_context(Listener(settings.admin_listen, settings.workers))
-    connect = connection_factory(valkeys[0].url if valkeys else str(settings.redis_url))
-    is_checked = _check(connect, settings)
+    redis = Location.read(valkeys[0].url if valkeys else str(settings.redis_url))
+    is_checked = _check(redis, settings)
     lifeline = Lifeline()
     metrics = telemetry.Metrics(STEPS, settings.workers)
 
@@ -85,7 +89,7 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
                 settings=settings,
                 tokens=tokens,
                 certificate=encryption,
-                connect=connect,
+                redis=redis,
                 is_checked=is_checked,
                 api=api.keep_only(index),
                 admin=admin.keep_only(index),
@@ -107,10 +111,10 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     ).run()
 
 
-def _check(connect: ConnectionFactory, settings: Settings) -> bool:
+def _check(redis: Location, settings: Settings) -> bool:
     """Refuse an unusable server at once; one that is away is checked by the workers later."""
     try:
-        asyncio.run(worker.check(connect, settings))
+        asyncio.run(worker.check(redis, settings))
     except StoreError as error:
         _log.warning("redis.away", reason=str(error))
         return False

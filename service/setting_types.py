@@ -93,7 +93,10 @@ class RedisUrl(str):
 
         """
         if not _SCHEME.fullmatch(urlsplit(text).scheme):
-            raise ValueError("A Redis URL begins with redis://, rediss:// or unix://")
+            raise ValueError(
+                "A Redis URL begins with redis://, rediss:// or unix://, redis+sentinel:// or"
+                " redis+cluster://"
+            )
         return super().__new__(cls, text)
 
     @property

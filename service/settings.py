@@ -72,8 +72,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis_url: Annotated[
         RedisUrl | None,
         Meta(
-            description="Redis 7+ or Valkey 8+: redis://, rediss:// (TLS) or unix://, with user"
-            " and password; unset: an embedded Valkey.",
+            description="Redis 7+ or Valkey 8+: redis:// or unix://, with user and password;"
+            " redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST; with rediss for redis"
+            " over TLS; unset: an embedded Valkey.",
             examples=["redis://user:password@redis.example:6379/0"],
         ),
     ] = None
@@ -122,7 +123,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     durability: Annotated[
         Durability,
         Meta(
-            description="What confirms a booking: memory, disk (fsync) or replicas=N.",
+            description="What confirms B, cancel and delete: memory, disk (an fsync; Redis 7.2+ or"
+            " Valkey) or replicas=N.",
             examples=["memory"],
         ),
     ] = Durability("memory")
@@ -320,10 +322,15 @@ class Settings(Struct, frozen=True, kw_only=True):
                 "LEASE_WEBHOOK_URL needs LEASE_WEBHOOK_SECRET: set it to whsec_ and the output of"
                 " «openssl rand -base64 32», and let the receiver know it"
             )
-        if self.durability != "memory":
+        if self.redis_url is None and self.durability.startswith("replicas"):
             yield (
-                f"LEASE_DURABILITY={self.durability} is not available in this version: set"
-                " LEASE_DURABILITY=memory"
+                f"LEASE_DURABILITY={self.durability} needs LEASE_REDIS_URL: the embedded Valkey"
+                " has no replicas"
+            )
+        if self.redis_url is None and self.durability == "disk" and self.data_dir == ":memory:":
+            yield (
+                "LEASE_DURABILITY=disk needs a LEASE_DATA_DIR that is a folder: :memory: keeps"
+                " nothing"
             )
 
 

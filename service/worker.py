@@ -21,13 +21,15 @@ from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
 from service.settings import Settings
 from service.store import Store
-from service.store.batcher import Batcher
+from service.store.address import Location
 from service.store.census import Censuses
 from service.store.conflicts import Conflicts
-from service.store.connect import ConnectionFactory, UnusableServerError
-from service.store.errors import StoreError
+from service.store.connect import open_nodes
+from service.store.durability import Confirmation
+from service.store.errors import StoreError, UnusableServerError
 from service.store.feed import Feed
 from service.store.gate import Gate, examine
+from service.store.nodes import Nodes
 from service.store.overview import Overview
 from service.store.sweep import DueList
 from service.store.turn import Turn
@@ -50,7 +52,7 @@ class Assignment(NamedTuple):
     settings: Settings
     tokens: TokensFile | None
     certificate: Certificate | None
-    connect: ConnectionFactory
+    redis: Location
     is_checked: bool
     api: Sequence[socket.socket]
     admin: Sequence[socket.socket]
@@ -71,11 +73,11 @@ def run(assignment: Assignment) -> int:
         return runner.run(_serve(assignment))
 
 
-async def check(connect: ConnectionFactory, settings: Settings) -> None:
+async def check(redis: Location, settings: Settings) -> None:
     """Look once whether Redis can be used, and say so in the log.
 
     Args:
-        connect: Makes connections to it.
+        redis: Where it is.
         settings: Of which the key prefix, the partitions and the durability matter.
 
     Raises:
@@ -83,36 +85,52 @@ async def check(connect: ConnectionFactory, settings: Settings) -> None:
         StoreError: It does not answer; it may later.
 
     """
-    server = await examine(
-        connect,
+    servers = await examine(
+        redis,
         key_prefix=settings.key_prefix,
         partitions=settings.partitions,
         durability=settings.durability,
     )
-    _log.info("redis.usable", server=server.name, version=server.version)
+    server = servers[0]
+    _log.info("redis.usable", server=server.name, version=server.version, nodes=len(servers))
+    confirmation = Confirmation.of(settings.durability)
+    fewest = min(server.replicas for server in servers)
+    if confirmation is not None and fewest < confirmation.replicas:
+        # No refusal: a replica that is away for a while must not keep C1 and C2 from starting.
+        _log.warning(
+            "redis.replicas_missing",
+            wanted=confirmation.replicas,
+            connected=fewest,
+            consequence="B, cancel and delete answer 503 until there are as many",
+        )
 
 
 async def _serve(assignment: Assignment) -> int:
     settings = assignment.settings
-    gate = Gate(assignment.connect, is_open=assignment.is_checked)
+    gate = Gate(is_open=assignment.is_checked)
     tracing = telemetry.tracing_of(settings)
     meter = assignment.metrics.of_worker(assignment.nth, tracing.script if tracing else None)
-    batcher = Batcher(gate.connect, observer=meter)
+    nodes = open_nodes(
+        assignment.redis,
+        durability=settings.durability,
+        observer=meter,
+        before_connecting=gate.check,
+    )
     store = Store(
-        batcher,
+        nodes,
         key_prefix=settings.key_prefix,
         partitions=settings.partitions,
         observer=meter,
     )
     ledger = Ledger(store, settings)
-    feed = Feed(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    feed = Feed(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
     due = DueList(
-        batcher,
+        nodes,
         key_prefix=settings.key_prefix,
         partitions=settings.partitions,
         observer=meter,
     )
-    dashboard = _dashboard(batcher, settings)
+    dashboard = _dashboard(nodes, settings)
     file = assignment.tokens
     tokens = None if file is None else file.tokens
     api = create_app(ledger, settings, tokens, CapacityFeed(feed), dashboard, observer=meter)
@@ -122,11 +140,11 @@ async def _serve(assignment: Assignment) -> int:
         if tracing:
             api.middlewares.insert(0, tracing.middleware)
             await resources.enter_async_context(tracing.until_the_end())
-        resources.push_async_callback(batcher.close)
+        resources.push_async_callback(nodes.close)
         await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
         if assignment.nth == 0:
-            await resources.enter_async_context(_census(batcher, settings, meter))
-        webhooks = _webhooks(batcher, CapacityFeed(feed), settings, trace_configs)
+            await resources.enter_async_context(_census(nodes, settings, meter))
+        webhooks = _webhooks(nodes, CapacityFeed(feed), settings, trace_configs)
         await resources.enter_async_context(webhooks)
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))
         if file is not None:
@@ -155,27 +173,27 @@ async def _serve(assignment: Assignment) -> int:
     return 0
 
 
-def _dashboard(batcher: Batcher, settings: Settings) -> Dashboard:
-    overview = Overview(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    return Dashboard(overview, Conflicts(batcher, key_prefix=settings.key_prefix))
+def _dashboard(nodes: Nodes, settings: Settings) -> Dashboard:
+    overview = Overview(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    return Dashboard(overview, Conflicts(nodes, key_prefix=settings.key_prefix))
 
 
 def _census(
-    batcher: Batcher, settings: Settings, meter: Meter
+    nodes: Nodes, settings: Settings, meter: Meter
 ) -> contextlib.AbstractAsyncContextManager[None]:
-    censuses = Censuses(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    censuses = Censuses(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
     return _in_background(censuses.run(meter.counted))
 
 
 def _webhooks(
-    batcher: Batcher,
+    nodes: Nodes,
     feed: CapacityFeed,
     settings: Settings,
     trace_configs: Sequence[TraceConfig],
 ) -> contextlib.AbstractAsyncContextManager[None]:
     if settings.webhook_url is None:
         return contextlib.nullcontext()
-    turn = Turn(batcher, key_prefix=settings.key_prefix)
+    turn = Turn(nodes, key_prefix=settings.key_prefix)
     return sending(feed, turn, settings.webhook_url, settings.webhook_secret, trace_configs)
 
 
@@ -195,7 +213,7 @@ async def _check_until_usable(gate: Gate, assignment: Assignment) -> bool:
     """Open the gate as soon as Redis answers; return whether it can be used."""
     while not gate.is_open:
         try:
-            await check(assignment.connect, assignment.settings)
+            await check(assignment.redis, assignment.settings)
         except UnusableServerError as error:
             _log.error("redis.unusable", reason=str(error))
             return False

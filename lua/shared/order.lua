@@ -19,6 +19,12 @@ local function read_order(order_key)
   return order
 end
 
+-- Writes again what an earlier call wrote. WAIT and WAITAOF cover what their own connection wrote,
+-- and the answer that was not confirmed may have come over another one (contract, rule 21).
+local function write_again(order_key, order)
+  call('HSET', order_key, 'state', order.state)
+end
+
 -- Returns what an Order's hash keeps of a group.
 local function order_line(group)
   local lines = { group.type .. '\t' .. group.id .. '\t' .. group.pools_text }

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from service.store.batcher import Batcher
 from service.store.calls import Calls
+from service.store.nodes import Nodes
 from service.store.scripts import (
     AuditArguments,
     ListKeys,
@@ -75,9 +75,9 @@ class Audit(NamedTuple):
 class Auditor:
     """Every method raises `StoreError` when Redis does not answer."""
 
-    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
-        """Judge what is kept behind `batcher` under keys that begin with `key_prefix`."""
-        self._calls = Calls(batcher, key_prefix=key_prefix, partitions=partitions)
+    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
+        """Judge what is kept on `nodes` under keys that begin with `key_prefix`."""
+        self._calls = Calls(nodes, key_prefix=key_prefix, partitions=partitions)
 
     async def audit(
         self,

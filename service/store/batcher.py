@@ -13,29 +13,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+import inspect
+from bisect import insort
+from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
+from typing import Final, Protocol, Self, TypeAlias
 
-import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
-    NoScriptError,
     ReadOnlyError,
     RedisError,
     ResponseError,
 )
 
-from service.store.errors import NothingSentError, OutcomeUnknownError, StoreError, refusal
+from service.store.call import Call, Part, Reply, Script
+from service.store.durability import Confirmation
+from service.store.errors import NothingSentError, OutcomeUnknownError, refusal
 from service.store.observer import UNOBSERVED, Observer
 
-Part: TypeAlias = str | bytes | int
-"""One word of a command."""
+__all__ = ["Batcher", "Detours", "Part", "Reply", "Script"]
 
-Reply: TypeAlias = Any
-"""What Redis answers: integers, bytes, None and lists of them; a script's header says which."""
+ConnectionFactory: TypeAlias = Callable[[], AbstractConnection | Awaitable[AbstractConnection]]
+"""Makes a connection to one server, connected or not, perhaps after asking where that is."""
 
 MAXIMUM_BATCH: Final = 512
 """Calls per pipeline: enough to fill it, few enough that nobody waits long behind the others."""
@@ -48,101 +49,65 @@ LONGEST_PAUSE_SECONDS: Final = 0.25
 MAXIMUM_SENDINGS: Final = 2
 """How often a call is sent at most, if its connection breaks before the reply."""
 
-# hiredis declares a tuple of one word and no result.
-_pack = cast("Callable[[tuple[Part, ...]], bytes]", hiredis.pack_command)
+DEADLINE_SECONDS: Final = 2.0
+"""How long a call may take in all, reconnecting included."""
 
 # redis-py makes the replies LOADING and NOAUTH connection errors; the connection is well.
 _ERROR_REPLIES: Final = (ResponseError, AuthenticationError, BusyLoadingError)
 
 
-class Script(NamedTuple):
-    """A Lua script and the digest that Redis knows it by."""
+class Detours(Protocol):
+    """Knows where else a call may go, or when, if its server is one of several."""
 
-    name: str
-    source: str
-    sha: str
+    def take(self, batcher: Batcher, call: Call, error: RedisError) -> bool:
+        """Take over a call that was refused, to send it again; tell whether that makes sense."""
 
-    @classmethod
-    def of(cls, name: str, source: str) -> Script:
-        """Make a script of its source.
-
-        Args:
-            name: The verb, as in the file's name.
-            source: The whole Lua text.
-
-        """
-        return cls(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    def server_is_away(self, batcher: Batcher) -> None:
+        """Hear that a server does not answer: what waits for it may have to go elsewhere."""
 
 
-class _Call:
-    """One command on its way, and what is known about it."""
+class _NoDetours:
+    """Of a server that is the only one."""
 
-    __slots__ = ("deadline", "future", "packed", "parts", "script", "unanswered")
+    def take(self, _batcher: Batcher, _call: Call, _error: RedisError) -> bool:
+        return False
 
-    def __init__(
-        self,
-        parts: tuple[Part, ...],
-        script: Script | None,
-        future: asyncio.Future[Reply],
-        deadline: float,
-    ) -> None:
-        self.parts = parts
-        self.script = script
-        self.future = future
-        self.deadline = deadline
-        self.packed = _pack(parts)
-        # How often it was sent without an answer: 0 means that Redis has not seen it.
-        self.unanswered = 0
-
-    def succeed(self, reply: Reply) -> None:
-        if not self.future.done():
-            self.future.set_result(reply)
-
-    def fail(self, error: StoreError) -> None:
-        """Give the caller an error, which never denies a change after an answer was lost."""
-        if isinstance(error, NothingSentError) and self.unanswered:
-            error = OutcomeUnknownError(f"The answer was lost, and then: {error}")
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def refuse(self, error: RedisError) -> bool:
-        """Take an error reply; tell whether the call is to be sent again, with its script."""
-        self.unanswered -= 1
-        if self.script is None or not isinstance(error, NoScriptError):
-            self.fail(refusal(error))
-            return False
-        # EVAL runs the script and makes Redis know it in one atomic step. SCRIPT LOAD and then
-        # EVALSHA would leave a moment for a SCRIPT FLUSH or a restart in between.
-        self.parts = ("EVAL", self.script.source, *self.parts[2:])
-        self.packed = _pack(self.parts)
-        self.script = None
-        return True
+    def server_is_away(self, _batcher: Batcher) -> None:
+        """Wait for it."""
 
 
 class Batcher:
-    """The only thing that talks to one Redis node."""
+    """The only thing that talks to one Redis node; by itself it is the `Nodes` of one server."""
+
+    clock_margin_microseconds = 0
 
     def __init__(
         self,
-        make_connection: Callable[[], AbstractConnection],
+        make_connection: ConnectionFactory,
         *,
-        deadline_seconds: float = 2.0,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        confirmation: Confirmation | None = None,
+        detours: Detours | None = None,
         observer: Observer = UNOBSERVED,
     ) -> None:
         """Make a batcher; it connects when the first call comes.
 
         Args:
-            make_connection: Makes an unconnected connection that answers in bytes, speaks RESP2
-                (which has no message that nobody asked for) and never retries; see `connect.py`.
+            make_connection: Makes a connection that answers in bytes, speaks RESP2 (which has no
+                message that nobody asked for) and never retries; see `connect.py`.
             deadline_seconds: How long a call may take in all, reconnecting included.
+            confirmation: What each pipeline waits for before its calls are answered.
+            detours: Where calls go that the server refuses, if it is not the only one.
             observer: Is told of every pipeline that was answered.
 
         """
         self._make_connection = make_connection
         self._observer = observer
         self._deadline_seconds = deadline_seconds
+        self._confirmation = confirmation
+        self._detours = detours or _NoDetours()
         self._connection: AbstractConnection | None = None
-        self._waiting: list[_Call] = []
+        self._waiting: list[Call] = []
         self._sender: asyncio.Task[None] | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS
         self._away_since: float | None = None
@@ -168,7 +133,8 @@ class Batcher:
             MisuseError: Redis rejects the script or the call.
 
         """
-        return self._submit(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        parts = ("EVALSHA", script.sha, len(keys), *keys, *args)
+        return self.send(Call(parts, script, self._deadline_seconds))
 
     def command(self, *parts: Part) -> asyncio.Future[Reply]:
         """Send a command, which must be idempotent and mean the same on another connection.
@@ -180,7 +146,7 @@ class Batcher:
             A future of the reply, which fails as `call` does.
 
         """
-        return self._submit(parts, None)
+        return self.send(Call(parts, None, self._deadline_seconds))
 
     async def close(self) -> None:
         """Finish what was asked for, within its deadlines, then close the connection."""
@@ -189,17 +155,45 @@ class Batcher:
             await self._sender
         await self._disconnect()
 
-    def _submit(self, parts: tuple[Part, ...], script: Script | None) -> asyncio.Future[Reply]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Reply] = loop.create_future()
-        call = _Call(parts, script, future, loop.time() + self._deadline_seconds)
+    def send(self, call: Call) -> asyncio.Future[Reply]:
+        """Send a new call; return the future of its reply."""
         if self._closed:
             call.fail(NothingSentError("The service is stopping."))
-            return future
+            return call.future
         self._waiting.append(call)
+        self._wake()
+        return call.future
+
+    def send_again(self, call: Call) -> None:
+        """Send a call that was sent elsewhere before, or earlier: it is older than others."""
+        if self._closed:
+            call.fail(NothingSentError("The service is stopping."))
+            return
+        insort(self._waiting, call, key=attrgetter("deadline"))
+        self._wake()
+
+    def withdraw(self, is_unwanted: Callable[[Call], bool]) -> list[Call]:
+        """Return the calls that wait here and are unwanted, and forget them."""
+        unwanted = [call for call in self._waiting if is_unwanted(call)]
+        if unwanted:
+            self._waiting = [call for call in self._waiting if call not in unwanted]
+        return unwanted
+
+    def of(self, _key: str) -> Self:
+        """Return the way to every key."""
+        return self
+
+    def confirming(self, _key: str) -> Self:
+        """Return the way to every key: it is the same for all."""
+        return self
+
+    async def every(self) -> Sequence[Self]:
+        """Return the way to the server."""
+        return (self,)
+
+    def _wake(self) -> None:
         if self._sender is None or self._sender.done():
-            self._sender = loop.create_task(self._send_waiting())
-        return future
+            self._sender = asyncio.get_running_loop().create_task(self._send_waiting())
 
     async def _send_waiting(self) -> None:
         """Send pipeline after pipeline until nothing waits."""
@@ -210,14 +204,14 @@ class Batcher:
             elif batch := self._take_batch():
                 await self._exchange(connection, batch)
 
-    def _take_batch(self) -> list[_Call]:
+    def _take_batch(self) -> list[Call]:
         """Take the calls of the next pipeline, without those whose callers have gone."""
         self._expire_waiting()
         batch = [call for call in self._waiting[:MAXIMUM_BATCH] if not call.future.done()]
         del self._waiting[:MAXIMUM_BATCH]
         return batch
 
-    async def _exchange(self, connection: AbstractConnection, batch: list[_Call]) -> None:
+    async def _exchange(self, connection: AbstractConnection, batch: list[Call]) -> None:
         """Send one pipeline and give each caller its reply.
 
         The oldest call's deadline ends it; whoever waits behind this pipeline has a later one.
@@ -227,31 +221,60 @@ class Batcher:
         loop = asyncio.get_running_loop()
         began = loop.time()
         answered = 0
-        repeated: list[_Call] = []
+        repeated: list[Call] = []
+        unconfirmed: list[tuple[Call, Reply]] = []
         try:
             async with asyncio.timeout_at(batch[0].deadline):
-                await connection.send_packed_command(
-                    b"".join([call.packed for call in batch]), check_health=False
-                )
+                await connection.send_packed_command(self._pipeline(batch), check_health=False)
                 for call in batch:
                     try:
-                        call.succeed(await connection.read_response(disconnect_on_error=False))
+                        if call.is_asking:
+                            await _skip_reply(connection)
+                        reply = await connection.read_response(disconnect_on_error=False)
+                        if self._confirmation is None:
+                            call.succeed(reply)
+                        else:
+                            unconfirmed.append((call, reply))
                     except _ERROR_REPLIES as error:
-                        if call.refuse(error):
+                        if self._refuse(connection, call, error):
                             repeated.append(call)
-                        if isinstance(error, ReadOnlyError):
-                            # After a fail-over the name may already lead to the new primary.
-                            connection.mark_for_reconnect()
                     answered += 1
+                if self._confirmation is not None:
+                    # Unlike a call's, an error instead of this answer leaves everything open.
+                    answer = await connection.read_response(disconnect_on_error=False)
+                    _settle(unconfirmed, self._confirmation, answer)
             self._observer.exchanged(len(batch), loop.time() - began)
         except Exception as error:  # noqa: BLE001 - whatever broke, nobody may wait for ever
             self._last_failure = str(error) or "Redis does not answer."
             # With replies missing, the next ones could not be told apart on this connection.
             await self._disconnect()
-            repeated += self._sendable_again(batch[answered:])
+            lost = [call for call, _ in unconfirmed] + batch[answered:]
+            repeated += self._sendable_again(lost)
         self._waiting[:0] = repeated
+        if self._connection is None:
+            self._detours.server_is_away(self)
 
-    def _sendable_again(self, lost: list[_Call]) -> list[_Call]:
+    def _pipeline(self, batch: list[Call]) -> bytes:
+        """Return the calls as they are sent, and behind them the question for confirmation."""
+        packed = [call.packed for call in batch]
+        if self._confirmation is not None:
+            seconds = batch[0].deadline - asyncio.get_running_loop().time()
+            packed.append(self._confirmation.question(seconds))
+        return b"".join(packed)
+
+    def _refuse(self, connection: AbstractConnection, call: Call, error: RedisError) -> bool:
+        """Give a call its error reply; tell whether it is to be sent here again instead."""
+        call.unanswered -= 1
+        if isinstance(error, ReadOnlyError):
+            # After a fail-over the name may already lead to the new primary.
+            connection.mark_for_reconnect()
+        if call.takes_its_script_along(error):
+            return True
+        if not self._detours.take(self, call, error):
+            call.fail(refusal(error))
+        return False
+
+    def _sendable_again(self, lost: list[Call]) -> list[Call]:
         """Return the calls that may be sent once more, and fail the others.
 
         Every call is idempotent, so that repeating it does no harm. One more time is enough for a
@@ -304,6 +327,7 @@ class Batcher:
             self._connection = await self._open()
         except Exception as error:  # noqa: BLE001 - whatever broke, nobody may wait for ever
             self._last_failure = str(error) or "Redis does not answer."
+            self._detours.server_is_away(self)
             now = asyncio.get_running_loop().time()
             if self._away_since is None:
                 self._away_since = now
@@ -317,13 +341,14 @@ class Batcher:
             self._pause_seconds = FIRST_PAUSE_SECONDS
 
     async def _open(self) -> AbstractConnection:
-        connection = self._make_connection()
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(CONNECT_SECONDS):
+            made = self._make_connection()
+            connection = await made if inspect.isawaitable(made) else made
+            try:
                 await connection.connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
         return connection
 
     def _refuse_waiting(self) -> None:
@@ -336,3 +361,21 @@ class Batcher:
         if connection is not None:
             with contextlib.suppress(RedisError):
                 await connection.disconnect(nowait=True)
+
+
+async def _skip_reply(connection: AbstractConnection) -> None:
+    """Read the reply to ASKING; the one behind it says what counts."""
+    with contextlib.suppress(*_ERROR_REPLIES):
+        await connection.read_response(disconnect_on_error=False)
+
+
+def _settle(
+    unconfirmed: Sequence[tuple[Call, Reply]], confirmation: Confirmation, answer: Reply
+) -> None:
+    """Give callers their replies if what they changed is safe; if not, nobody knows (rule 21)."""
+    is_confirmed = confirmation.is_given(answer)
+    for call, reply in unconfirmed:
+        if is_confirmed:
+            call.succeed(reply)
+        else:
+            call.fail(OutcomeUnknownError(f"Redis had no confirmation from {confirmation}."))

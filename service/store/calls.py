@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from service.store.batcher import Batcher, Part
+from service.store.call import Part
+from service.store.durability import CONFIRMED
 from service.store.errors import NothingSentError
 from service.store.keys import Keys, PartitionKeys
+from service.store.nodes import Nodes
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.replies import Item
 from service.store.scripts import load_scripts
@@ -23,19 +25,19 @@ _MORE_KEYS: Final = 0
 
 
 class Calls:
-    """Runs verbs on one Redis."""
+    """Runs verbs on the node that has what they touch."""
 
     def __init__(
         self,
-        batcher: Batcher,
+        nodes: Nodes,
         *,
         key_prefix: str,
         partitions: int,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """Run them through `batcher`, on keys that begin with `key_prefix`."""
+        """Run them on `nodes`, on keys that begin with `key_prefix`."""
         self.keys = Keys(key_prefix, partitions)
-        self.batcher = batcher
+        self.nodes = nodes
         self.observer = observer
         self._scripts = load_scripts()
 
@@ -58,7 +60,7 @@ class Calls:
 
         Raises:
             NothingSentError: Redis is away, or too many calls are in each other's way.
-            OutcomeUnknownError: The answer was lost.
+            OutcomeUnknownError: The answer was lost, or what it says is not confirmed (rule 21).
 
         """
         all_keys: list[str] = [*keys]
@@ -68,9 +70,11 @@ class Calls:
             all_arguments += (ref, len(items))
             for item in items:
                 all_arguments += item
+        way = self.nodes.confirming if verb in CONFIRMED else self.nodes.of
+        node, script = way(partition.name), self._scripts[verb]
         for _ in range(_TRIES):
             with self.observer.script(verb):
-                told = await self.batcher.call(self._scripts[verb], all_keys, all_arguments)
+                told = await node.call(script, all_keys, all_arguments)
             reply: list[Any] = settled(told, self.observer)
             if reply[0] != _MORE_KEYS:
                 return reply

@@ -119,12 +119,12 @@ class Catalogue:
         key = self._keys.seller(seller_id).seller
         # One command, so that no call ever meets half a policy; an empty field says nothing.
         fields = [part for name in POLICY_FIELDS for part in (name, policy.get(name, ""))]
-        await self._calls.batcher.command("HSET", key, "id", seller_id, *fields)
+        await self._calls.nodes.of(key).command("HSET", key, "id", seller_id, *fields)
 
     async def policy(self, seller_id: str) -> dict[str, str] | None:
         """Return what a Seller's policy says, by name, or None for an unknown Seller."""
         key = self._keys.seller(seller_id).seller
-        values = await self._calls.batcher.command("HMGET", key, "id", *POLICY_FIELDS)
+        values = await self._calls.nodes.of(key).command("HMGET", key, "id", *POLICY_FIELDS)
         if values[0] is None:
             return None
         pairs = zip(POLICY_FIELDS, values[1:], strict=True)

@@ -11,9 +11,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from service.store.batcher import Batcher
 from service.store.errors import StoreError
 from service.store.keys import Keys, PartitionKeys
+from service.store.nodes import Nodes
 from service.store.overview import OpportunityRow, Overview
 
 PERIOD_SECONDS: Final = 10.0
@@ -71,10 +71,10 @@ class Census(NamedTuple):
 class Censuses:
     """Takes a census, or reads what another process counted."""
 
-    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
-        """Count what is kept behind `batcher`, under keys that begin with `key_prefix`."""
-        self._batcher = batcher
-        self._overview = Overview(batcher, key_prefix=key_prefix, partitions=partitions)
+    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
+        """Count what is kept on `nodes`, under keys that begin with `key_prefix`."""
+        self._nodes = nodes
+        self._overview = Overview(nodes, key_prefix=key_prefix, partitions=partitions)
         self._partitions = Keys(key_prefix, partitions).partitions()
         self._key = f"{key_prefix}:census"
         self._turn_key = f"{key_prefix}:census-turn"
@@ -99,21 +99,23 @@ class Censuses:
 
         """
         clock, text = await asyncio.gather(
-            self._overview.clock(), self._batcher.command("GET", self._key)
+            self._overview.clock(), self._nodes.of(self._key).command("GET", self._key)
         )
         last = _parse(text) if text else Census(0)
         if clock - last.at < PERIOD_SECONDS or not await self._has_turn():
             return last
         census = await self._take(clock)
-        await self._batcher.command(
+        await self._nodes.of(self._key).command(
             "SET", self._key, " ".join(map(str, census)), "EX", _KEPT_SECONDS
         )
-        await self._batcher.command("DEL", self._turn_key)
+        await self._nodes.of(self._turn_key).command("DEL", self._turn_key)
         return census
 
     async def _has_turn(self) -> bool:
         # Sent again because its answer was lost, it gives nobody the turn, for a minute at most.
-        taken = await self._batcher.command("SET", self._turn_key, 1, "NX", "EX", _TURN_SECONDS)
+        taken = await self._nodes.of(self._turn_key).command(
+            "SET", self._turn_key, 1, "NX", "EX", _TURN_SECONDS
+        )
         return taken is not None
 
     async def _take(self, clock: float) -> Census:
@@ -131,7 +133,7 @@ class Censuses:
         cursor: bytes | int = 0
         while True:
             # A scan misses nothing that moves meanwhile, but may meet it twice.
-            cursor, pairs = await self._batcher.command(
+            cursor, pairs = await self._nodes.of(keys.name).command(
                 "ZSCAN", keys.feed, cursor, "COUNT", PORTION
             )
             refs |= dict.fromkeys(pairs[::2])

@@ -10,8 +10,8 @@ import asyncio
 from typing import Final
 from uuid import uuid4
 
-from service.store.batcher import Batcher
 from service.store.errors import StoreError
+from service.store.nodes import Nodes
 
 MINUTES: Final = 60
 _KEPT_SECONDS: Final = 2 * MINUTES * 60
@@ -21,9 +21,9 @@ _FLUSH_SECONDS: Final = 1.0
 class Conflicts:
     """Counts refused OrderItems, and tells what all processes have counted."""
 
-    def __init__(self, batcher: Batcher, *, key_prefix: str) -> None:
-        """Keep the counts behind `batcher` under keys that begin with `key_prefix`."""
-        self._batcher = batcher
+    def __init__(self, nodes: Nodes, *, key_prefix: str) -> None:
+        """Keep the counts on `nodes` under keys that begin with `key_prefix`."""
+        self._nodes = nodes
         self._prefix = f"{key_prefix}:conflicts:"
         self._process = uuid4().hex
         self._minute = 0
@@ -58,8 +58,8 @@ class Conflicts:
         added = self._new
         key = f"{self._prefix}{minute}"
         await asyncio.gather(
-            self._batcher.command("HSET", key, self._process, self._total + added),
-            self._batcher.command("EXPIRE", key, _KEPT_SECONDS),
+            self._nodes.of(key).command("HSET", key, self._process, self._total + added),
+            self._nodes.of(key).command("EXPIRE", key, _KEPT_SECONDS),
         )
         self._total += added
         self._new -= added
@@ -72,14 +72,11 @@ class Conflicts:
 
         """
         minute = await self._now()
-        counts = await asyncio.gather(
-            *(
-                self._batcher.command("HVALS", f"{self._prefix}{past}")
-                for past in range(minute - MINUTES + 1, minute + 1)
-            )
-        )
+        keys = [f"{self._prefix}{past}" for past in range(minute - MINUTES + 1, minute + 1)]
+        counts = await asyncio.gather(*(self._nodes.of(key).command("HVALS", key) for key in keys))
         return [sum(map(int, values)) for values in counts]
 
     async def _now(self) -> int:
-        seconds, _ = await self._batcher.command("TIME")
+        # All processes ask the same node, so that they agree on the minute.
+        seconds, _ = await self._nodes.of(self._prefix).command("TIME")
         return int(seconds) // 60

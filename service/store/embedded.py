@@ -49,14 +49,17 @@ class EmbeddedValkey:
 
     name = "valkey"
 
-    def __init__(self, data_dir: str) -> None:
+    def __init__(self, data_dir: str, *, fsyncs_always: bool = False) -> None:
         """Prepare a server; nothing is started or written yet.
 
         Args:
             data_dir: The folder of its data, made where it is missing; `:memory:` keeps none.
+            fsyncs_always: Whether every change is on the disk before it is answered; else once a
+                second. Whoever waits for the disk anyway waits a thousandth as long.
 
         """
         self._data_dir = data_dir
+        self._fsync = "always" if fsyncs_always else "everysec"
         self._resources = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._command: list[str] = []
@@ -158,7 +161,7 @@ class EmbeddedValkey:
             "dir": str(folder),
             "logfile": str(self._log_file),
             "appendonly": "no" if self._data_dir == IN_MEMORY else "yes",
-            "appendfsync": "everysec",
+            "appendfsync": self._fsync,
             "save": "",
             # Ids are longer than the 64 bytes up to which a hash stays compact by default.
             "hash-max-listpack-value": "2048",

@@ -1,6 +1,6 @@
-"""The three ways in which a call to Redis can fail.
+"""The three ways in which a call to Redis can fail, and how a whole server can be unfit.
 
-They decide what may be promised to the caller (contract, rule 25): after `NothingSentError`
+The three decide what may be promised to the caller (contract, rule 25): after `NothingSentError`
 nothing changed, after `OutcomeUnknownError` the repeated call settles it, and `MisuseError` is a
 bug of ours.
 """
@@ -28,6 +28,10 @@ class MisuseError(StoreError):
     """Redis rejects the call itself: a bug in a script or in how it is called."""
 
 
+class UnusableServerError(Exception):
+    """The service cannot work with this Redis; the message says what to change, in one line."""
+
+
 TEMPORARY_CODES: Final = frozenset(
     {
         "BUSY",
@@ -47,6 +51,12 @@ TEMPORARY_CODES: Final = frozenset(
 Redis gives each of them before a command runs, and before the first write of a script, so that
 nothing has changed.
 """
+
+PASSING_CODES: Final = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN"})
+"""Those that pass soon where several servers stand in for each other, or share the keys."""
+
+AGAIN_SECONDS: Final = 0.05
+"""After such a code, how long until the call is sent again."""
 
 
 def reply_code(error: RedisError) -> str:

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from service.store.batcher import Batcher
 from service.store.keys import Keys, PartitionKeys
+from service.store.nodes import Node, Nodes, earliest_microseconds
 
 _FIRST_CHUNK: Final = 16
 """Entries that are read ahead of each partition: twice its share of a page of 500, of 64."""
@@ -69,16 +69,16 @@ class _Hash(NamedTuple):
 class _Partition:
     """One partition's feed behind a place, and what was read ahead of it."""
 
-    def __init__(self, batcher: Batcher, keys: PartitionKeys, after: Cursor, end: Cursor) -> None:
+    def __init__(self, node: Node, keys: PartitionKeys, after: Cursor, end: Cursor) -> None:
         self.keys = keys
         self.ahead: deque[Cursor] = deque()
-        self._batcher = batcher
+        self._node = node
         self._after = after
         self._end = end
 
     async def read_ahead(self, count: int) -> None:
         """Read so many more; if nothing is ahead afterwards, nothing is left."""
-        pairs = await self._batcher.command(
+        pairs = await self._node.command(
             "ZRANGE",
             self.keys.feed,
             self._after.modified,
@@ -102,9 +102,9 @@ class Feed:
     A page costs a few round trips and the memory for one page, however long the feed is.
     """
 
-    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
-        """Read what is kept behind `batcher`, under keys that begin with `key_prefix`."""
-        self._batcher = batcher
+    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
+        """Read what is kept on `nodes`, under keys that begin with `key_prefix`."""
+        self._nodes = nodes
         self._keys = Keys(key_prefix, partitions)
         self._partitions = self._keys.partitions()
 
@@ -115,12 +115,15 @@ class Feed:
     async def end(self) -> Cursor:
         """Return the place in front of everything that happens from now on.
 
+        With several nodes that is by the slowest clock. Where one server may take another's place,
+        its clock may be behind too: the place is a little earlier then.
+
         Raises:
             StoreError: Redis does not answer.
 
         """
-        seconds, microseconds = await self._batcher.command("TIME")
-        return Cursor(int(seconds) * 1_000_000 + int(microseconds))
+        now = await earliest_microseconds(self._nodes)
+        return Cursor(now - self._nodes.clock_margin_microseconds)
 
     async def read(self, after: Cursor, limit: int) -> list[FeedEntry]:
         """Return the first entries behind a place; none: that is all for now.
@@ -136,7 +139,9 @@ class Feed:
         # What changes while the partitions are read, one after the other, comes behind this
         # instant: nothing can slip in between two entries that were read.
         end = await self.end()
-        sources = [_Partition(self._batcher, keys, after, end) for keys in self._partitions]
+        sources = [
+            _Partition(self._nodes.of(keys.name), keys, after, end) for keys in self._partitions
+        ]
         await asyncio.gather(*(source.read_ahead(_FIRST_CHUNK) for source in sources))
         return await self._entries(await _merge(sources, limit))
 
@@ -155,7 +160,7 @@ class Feed:
         return [_entry(place, opportunity, known) for place, opportunity in found]
 
     def _hget(self, key: str, fields: Iterable[str]) -> asyncio.Future[list[Any]]:
-        return self._batcher.command("HMGET", key, *fields)
+        return self._nodes.of(key).command("HMGET", key, *fields)
 
 
 async def _merge(sources: Sequence[_Partition], limit: int) -> list[_Place]:

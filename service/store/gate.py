@@ -6,29 +6,21 @@ refused all the same, before the first call.
 
 from __future__ import annotations
 
-from redis.asyncio.connection import AbstractConnection
-
-from service.store.batcher import Batcher
-from service.store.connect import ConnectionFactory, ServerInfo, check_server
+from service.store.address import Location
+from service.store.check import ServerInfo, check_nodes
+from service.store.connect import open_nodes
 from service.store.errors import NothingSentError
 
 
 class Gate:
-    """Makes no connection until it is opened: Redis is out of reach (contract, rule 25)."""
+    """Lets no connection be made until it is opened: Redis is out of reach (contract, rule 25)."""
 
-    def __init__(self, connect: ConnectionFactory, *, is_open: bool) -> None:
-        """Make a gate.
-
-        Args:
-            connect: Makes connections.
-            is_open: Whether the server was checked already.
-
-        """
-        self._connect = connect
+    def __init__(self, *, is_open: bool) -> None:
+        """Make a gate; it is open if the server was checked already."""
         self.is_open = is_open
 
-    def connect(self) -> AbstractConnection:
-        """Make a connection, for `Batcher`.
+    def check(self) -> None:
+        """Return if connections may be made, for `open_nodes`.
 
         Raises:
             NothingSentError: The gate is closed.
@@ -36,32 +28,35 @@ class Gate:
         """
         if not self.is_open:
             raise NothingSentError("Redis has not been checked yet.")
-        return self._connect()
 
 
 async def examine(
-    connect: ConnectionFactory, *, key_prefix: str, partitions: int, durability: str
-) -> ServerInfo:
-    """Look once whether a server can be used, over a connection of its own.
+    location: Location, *, key_prefix: str, partitions: int, durability: str
+) -> list[ServerInfo]:
+    """Look once whether a Redis can be used, over connections of its own.
 
     Args:
-        connect: Makes connections to it.
-        key_prefix: As for `check_server`.
-        partitions: As for `check_server`.
-        durability: As for `check_server`.
+        location: Where it is.
+        key_prefix: As for `check_nodes`.
+        partitions: As for `check_nodes`.
+        durability: As for `check_nodes`.
 
     Returns:
-        Name and version of the server.
+        What each of its nodes is.
 
     Raises:
         UnusableServerError: It can not, for a reason that the operator has to see to.
         StoreError: It does not answer; it may later.
 
     """
-    batcher = Batcher(connect)
+    nodes = open_nodes(location)
     try:
-        return await check_server(
-            batcher, key_prefix=key_prefix, partitions=partitions, durability=durability
+        return await check_nodes(
+            nodes,
+            key_prefix=key_prefix,
+            partitions=partitions,
+            durability=durability,
+            is_cluster=location.kind == "cluster",
         )
     finally:
-        await batcher.close()
+        await nodes.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from service.store.batcher import Part
+from service.store.call import Part
 from service.store.calls import Basket, Calls
 from service.store.keys import OrderKey
 from service.store.refusals import (
@@ -283,7 +283,7 @@ class Orders:
         """
         holder = self._keys.holder(*order)
         [key] = self._keys.seller(order.seller).of(order, holder, ("order",))
-        record = order_record(await self._calls.batcher.command("HGETALL", key))
+        record = order_record(await self._calls.nodes.of(key).command("HGETALL", key))
         if not record.items:
             raise UnknownOrderError
         return record

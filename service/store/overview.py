@@ -12,8 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from service.store.batcher import Batcher
+from service.store.call import Part, Reply
 from service.store.keys import Keys, PartitionKeys
+from service.store.nodes import Nodes, earliest_microseconds
 
 # Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
 _UNSETTLED: Final = 1000
@@ -122,9 +123,9 @@ class Overview:
     Every method raises `StoreError` when Redis does not answer.
     """
 
-    def __init__(self, batcher: Batcher, *, key_prefix: str, partitions: int) -> None:
-        """Read what the service keeps behind `batcher` under keys that begin with `key_prefix`."""
-        self._batcher = batcher
+    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
+        """Read what the service keeps on `nodes` under keys that begin with `key_prefix`."""
+        self._nodes = nodes
         self._keys = Keys(key_prefix, partitions)
         self._partitions = self._keys.partitions()
 
@@ -137,7 +138,7 @@ class Overview:
         """
         clock, *counts = await asyncio.gather(
             self.clock(),
-            *(self._batcher.command("ZCARD", keys.feed) for keys in self._partitions),
+            *(self._command(keys, "ZCARD", keys.feed) for keys in self._partitions),
         )
         shares = [
             (keys, share)
@@ -145,10 +146,7 @@ class Overview:
             if share
         ]
         refs = await asyncio.gather(
-            *(
-                self._batcher.command("ZREVRANGE", keys.feed, 0, share - 1)
-                for keys, share in shares
-            )
+            *(self._command(keys, "ZREVRANGE", keys.feed, 0, share - 1) for keys, share in shares)
         )
         places = [
             _Place(keys, ref.decode())
@@ -174,7 +172,7 @@ class Overview:
         [row], members, count = await asyncio.gather(
             self._rows([place], clock),
             self._live(place, clock, limit),
-            self._batcher.command("ZCOUNT", holds_key, f"({int(clock)}", "+inf"),
+            self._command(place.partition, "ZCOUNT", holds_key, f"({int(clock)}", "+inf"),
         )
         held = [_Hold.parse(place, seller, id_, *member) for member in members]
         return Detail(clock, row, await self._named(held), count)
@@ -195,7 +193,7 @@ class Overview:
         clock, *due = await asyncio.gather(
             self.clock(),
             *(
-                self._batcher.command("ZRANGE", keys.due, 0, limit - 1, "WITHSCORES")
+                self._command(keys, "ZRANGE", keys.due, 0, limit - 1, "WITHSCORES")
                 for keys in self._partitions
             ),
         )
@@ -231,7 +229,7 @@ class Overview:
             self._rows([_Place(keys, ref) for ref in refs], clock),
             asyncio.gather(
                 *(
-                    self._batcher.command("ZCOUNT", keys.holds(ref), f"({int(clock)}", "+inf")
+                    self._command(keys, "ZCOUNT", keys.holds(ref), f"({int(clock)}", "+inf")
                     for ref in refs
                 )
             ),
@@ -239,24 +237,21 @@ class Overview:
         return [row for row in rows if row], sum(counts)
 
     async def clock(self) -> float:
-        """Return Redis's clock in seconds since 1970."""
-        seconds, microseconds = await self._batcher.command("TIME")
-        return int(seconds) + int(microseconds) / 1_000_000
+        """Return Redis's clock in seconds since 1970; with several nodes, the slowest one's."""
+        return await earliest_microseconds(self._nodes) / 1_000_000
+
+    def _command(self, keys: PartitionKeys, *parts: Part) -> asyncio.Future[Reply]:
+        return self._nodes.of(keys.name).command(*parts)
 
     def _place(self, seller: str, id_: str) -> _Place:
         return _Place(self._keys.seller(seller).partition, self._keys.ref(seller, id_))
 
     async def _live(self, place: _Place, clock: float, limit: int) -> list[tuple[bytes, bytes]]:
         """Return the members of a hold index that have not expired, and when they do."""
-        flat = await self._batcher.command(
-            "ZRANGEBYSCORE",
-            place.partition.holds(place.ref),
-            f"({int(clock)}",
-            "+inf",
-            "WITHSCORES",
-            "LIMIT",
-            0,
-            limit,
+        flat = await self._command(
+            place.partition,
+            *("ZRANGEBYSCORE", place.partition.holds(place.ref), f"({int(clock)}", "+inf"),
+            *("WITHSCORES", "LIMIT", 0, limit),
         )
         return _pairs(flat)
 
@@ -264,10 +259,9 @@ class Overview:
         """Return holds with what their leases say of whose they are; not those that just ended."""
         heads = await asyncio.gather(
             *(
-                self._batcher.command(
-                    "GETRANGE", hold.place.partition.lease(hold.holder), 0, _LEASE_HEAD
-                )
+                self._command(keys, "GETRANGE", keys.lease(hold.holder), 0, _LEASE_HEAD)
                 for hold in holds
+                for keys in (hold.place.partition,)
             )
         )
         return [hold.row(head) for hold, head in zip(holds, heads, strict=True) if head]
@@ -299,7 +293,7 @@ class Overview:
         wanted = list(places)
         found = await asyncio.gather(
             *(
-                self._batcher.command("HMGET", keys.opportunity(ref), *_FIELDS)
+                self._command(keys, "HMGET", keys.opportunity(ref), *_FIELDS)
                 for keys, ref in wanted
             )
         )
@@ -314,7 +308,7 @@ class Overview:
         keys = {ledger.seller: ledger.place.partition for ledger in ledgers}
         ids = await asyncio.gather(
             *(
-                self._batcher.command("HGET", partition.seller(ref.decode()), "id")
+                self._command(partition, "HGET", partition.seller(ref.decode()), "id")
                 for ref, partition in keys.items()
             )
         )
@@ -327,8 +321,10 @@ class Overview:
         places = [ledger.place for ledger in ledgers if ledger.next and int(ledger.next) <= clock]
         found = await asyncio.gather(
             *(
-                self._batcher.command(
-                    "ZRANGEBYSCORE", keys.holds(ref), "-inf", int(clock), "LIMIT", 0, _UNSETTLED
+                self._command(
+                    keys,
+                    *("ZRANGEBYSCORE", keys.holds(ref), "-inf", int(clock)),
+                    *("LIMIT", 0, _UNSETTLED),
                 )
                 for keys, ref in places
             )

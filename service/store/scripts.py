@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from service.store.batcher import Script
+from service.store.call import Script
 
 
 class QuoteKeys(NamedTuple):

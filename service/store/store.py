@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from service.store.batcher import Batcher
+import asyncio
+
 from service.store.calls import Calls
 from service.store.catalogue import Catalogue
+from service.store.errors import StoreError
+from service.store.nodes import Nodes
 from service.store.observer import UNOBSERVED, Observer
 from service.store.orders import Orders
 
@@ -14,23 +17,28 @@ class Store:
 
     def __init__(
         self,
-        batcher: Batcher,
+        nodes: Nodes,
         *,
         key_prefix: str,
         partitions: int,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """Keep it behind `batcher`, under keys of this prefix; `observer` is told."""
-        calls = Calls(batcher, key_prefix=key_prefix, partitions=partitions, observer=observer)
-        self._batcher = batcher
+        """Keep it on `nodes`, under keys of this prefix; `observer` is told."""
+        calls = Calls(nodes, key_prefix=key_prefix, partitions=partitions, observer=observer)
+        self._nodes = nodes
         self.orders = Orders(calls)
         self.catalogue = Catalogue(calls)
 
     async def ping(self) -> None:
-        """Return once Redis has answered.
+        """Return once a node has answered: while others do not, the rest works.
 
         Raises:
-            StoreError: It does not answer.
+            StoreError: None answers.
 
         """
-        await self._batcher.command("PING")
+        answers = await asyncio.gather(
+            *(node.command("PING") for node in await self._nodes.every()), return_exceptions=True
+        )
+        failures = [answer for answer in answers if isinstance(answer, StoreError)]
+        if len(failures) == len(answers):
+            raise failures[0]

@@ -11,8 +11,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from service.store.batcher import Batcher
 from service.store.keys import Keys, PartitionKeys
+from service.store.nodes import Nodes, earliest_microseconds
 
 PORTION: Final = 1000
 """Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""
@@ -97,29 +97,28 @@ class Order(NamedTuple):
 class Survey:
     """Reads what is stored. Every method raises `StoreError` when Redis does not answer."""
 
-    def __init__(self, nodes: Sequence[Batcher], *, key_prefix: str, partitions: int) -> None:
+    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
         """Read what is under keys that begin with `key_prefix`.
 
         Args:
-            nodes: The ways to all nodes that have keys; the first one leads to every key.
+            nodes: Every node that has keys.
             key_prefix: As the service has it.
             partitions: As the service has it.
 
         """
         self._nodes = nodes
-        self._batcher = nodes[0]
         self._prefix = key_prefix
         self._partitions = Keys(key_prefix, partitions).partitions()
         self._key = re.compile(rf"{re.escape(key_prefix)}:\{{(\d+)\}}:(\w+):(.*)", re.DOTALL)
 
     async def now(self) -> int:
-        """Return Redis's clock, in microseconds since 1970."""
-        seconds, microseconds = await self._batcher.command("TIME")
-        return int(seconds) * _SECONDS + int(microseconds)
+        """Return Redis's clock, in microseconds since 1970; with several nodes, the slowest."""
+        return await earliest_microseconds(self._nodes)
 
     async def size(self) -> int:
         """Return how many keys there are."""
-        return sum(await asyncio.gather(*(node.command("DBSIZE") for node in self._nodes)))
+        every = await self._nodes.every()
+        return sum(await asyncio.gather(*(node.command("DBSIZE") for node in every)))
 
     async def parts(self, limit: int) -> list[int | None]:
         """Return the partitions to look at one after the other; None: all of them at once.
@@ -129,7 +128,7 @@ class Survey:
 
         """
         counts = await asyncio.gather(
-            *(self._batcher.command("ZCARD", keys.feed) for keys in self._partitions)
+            *(self._nodes.of(keys.name).command("ZCARD", keys.feed) for keys in self._partitions)
         )
         return [None] if sum(counts) <= limit else [*range(len(self._partitions))]
 
@@ -142,7 +141,7 @@ class Survey:
 
         """
         pattern = f"{self._prefix}:{{{'*' if part is None else part}}}:{kind}:*"
-        for node in self._nodes:
+        for node in await self._nodes.every():
             cursor = b"0"
             while True:
                 cursor, found = await node.command(
@@ -198,7 +197,9 @@ class Survey:
         wanted = [*holds]
         scores = await asyncio.gather(
             *(
-                self._batcher.command("ZSCORE", name.keys.holds(name.rest), member)
+                self._nodes.of(name.keys.name).command(
+                    "ZSCORE", name.keys.holds(name.rest), member
+                )
                 for name, member, _ in wanted
             )
         )
@@ -209,16 +210,19 @@ class Survey:
 
     async def id(self, name: Name) -> str:
         """Return the `@id` of an Opportunity, or what names it in keys where nobody knows."""
-        found = await self._batcher.command("HGET", name.keys.opportunity(name.rest), "id")
+        key = name.keys.opportunity(name.rest)
+        found = await self._nodes.of(key).command("HGET", key, "id")
         return name.rest if found is None else str(found.decode())
 
     async def _all(self, command: str, keys: Sequence[str]) -> list[Any]:
-        return await asyncio.gather(*(self._batcher.command(command, key) for key in keys))
+        return await asyncio.gather(*(self._nodes.of(key).command(command, key) for key in keys))
 
     async def _scores(self, key: str) -> AsyncIterator[list[tuple[str, int]]]:
         cursor = b"0"
         while True:
-            cursor, flat = await self._batcher.command("ZSCAN", key, cursor, "COUNT", PORTION)
+            cursor, flat = await self._nodes.of(key).command(
+                "ZSCAN", key, cursor, "COUNT", PORTION
+            )
             yield [
                 (member.decode(), int(float(score)))
                 for member, score in zip(flat[::2], flat[1::2], strict=True)

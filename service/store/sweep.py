@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from service.store.batcher import Batcher, Part
+from service.store.call import Part
 from service.store.keys import Keys, PartitionKeys
+from service.store.nodes import Nodes, earliest_microseconds
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.scripts import ListKeys, load_scripts
 
@@ -23,27 +24,26 @@ class DueList:
 
     def __init__(
         self,
-        batcher: Batcher,
+        nodes: Nodes,
         *,
         key_prefix: str,
         partitions: int,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """Find what is due of what is kept behind `batcher`, under keys of this prefix."""
-        self._batcher = batcher
+        """Find what is due of what is kept on `nodes`, under keys of this prefix."""
+        self._nodes = nodes
         self._observer = observer
         self._partitions = Keys(key_prefix, partitions).partitions()
         self._script = load_scripts()["sweep"]
 
     async def now(self) -> float:
-        """Return Redis's clock in seconds since 1970.
+        """Return Redis's clock in seconds since 1970: what is due by the slowest is due by all.
 
         Raises:
             StoreError: Redis does not answer.
 
         """
-        seconds, microseconds = await self._batcher.command("TIME")
-        return int(seconds) + int(microseconds) / 1_000_000
+        return await earliest_microseconds(self._nodes) / 1_000_000
 
     async def overdue(self) -> tuple[int, list[PartitionKeys]]:
         """Return this second, and the partitions in which something is due: one round trip.
@@ -53,7 +53,7 @@ class DueList:
 
         """
         earliest = [
-            self._batcher.command("ZRANGE", keys.due, 0, 0, "WITHSCORES")
+            self._nodes.of(keys.name).command("ZRANGE", keys.due, 0, 0, "WITHSCORES")
             for keys in self._partitions
         ]
         now, *replies = await asyncio.gather(self.now(), *earliest)
@@ -76,7 +76,7 @@ class DueList:
             StoreError: Redis does not answer; what was not done is still due.
 
         """
-        refs = await self._batcher.command(
+        refs = await self._nodes.of(keys.name).command(
             "ZRANGE", keys.due, "-inf", now, "BYSCORE", "LIMIT", 0, _LOOK
         )
         for first in range(0, len(refs), _STEP):
@@ -89,4 +89,5 @@ class DueList:
         for ref in refs:
             names += (keys.opportunity(ref), keys.holds(ref))
             groups += (ref, 0)
-        settled(await self._batcher.call(self._script, names, groups), self._observer)
+        reply = await self._nodes.of(keys.name).call(self._script, names, groups)
+        settled(reply, self._observer)

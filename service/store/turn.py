@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
-from service.store.batcher import Batcher
 from service.store.feed import START, Cursor
+from service.store.nodes import Nodes
 from service.store.scripts import ClaimArguments, ClaimKeys, load_scripts
 
 HOLD_SECONDS: Final = 20.0
@@ -21,19 +21,19 @@ class Turn:
     """
 
     def __init__(
-        self, batcher: Batcher, *, key_prefix: str, hold_seconds: float = HOLD_SECONDS
+        self, nodes: Nodes, *, key_prefix: str, hold_seconds: float = HOLD_SECONDS
     ) -> None:
         """Want to send, under a name that nobody else has.
 
         Args:
-            batcher: The way to Redis.
+            nodes: The way to Redis.
             key_prefix: As for `Store`.
             hold_seconds: For how long a claim keeps the turn at least; whoever has it claims it
                 again before.
 
         """
-        self._batcher = batcher
         self._keys = ClaimKeys(f"{key_prefix}:webhook")
+        self._node = nodes.of(self._keys.webhook)
         self._script = load_scripts()["claim"]
         self._holder = uuid.uuid4().hex
         self._hold_milliseconds = int(hold_seconds * 1000)
@@ -68,7 +68,7 @@ class Turn:
 
     async def _claim(self, hold_milliseconds: int, delivered: Cursor | None) -> Cursor | None:
         modified, id_ = ("", "") if delivered is None else delivered
-        reply = await self._batcher.call(
+        reply = await self._node.call(
             self._script,
             self._keys,
             ClaimArguments(self._holder, hold_milliseconds, modified, id_),

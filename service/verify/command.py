@@ -17,11 +17,11 @@ import structlog
 import uvloop
 
 from service.settings import Settings
+from service.store.address import Location
 from service.store.auditor import Auditor
-from service.store.batcher import Batcher
-from service.store.connect import UnusableServerError, connection_factory
+from service.store.connect import open_nodes
 from service.store.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
-from service.store.errors import StoreError
+from service.store.errors import StoreError, UnusableServerError
 from service.store.gate import examine
 from service.store.survey import Survey
 from service.verify.checking import Verifier
@@ -119,21 +119,21 @@ def _server(settings: Settings) -> Iterator[str]:
 
 
 async def _verify(settings: Settings, url: str, report: Report) -> None:
-    connect = connection_factory(url)
+    redis = Location.read(url)
     await examine(
-        connect,
+        redis,
         key_prefix=settings.key_prefix,
         partitions=settings.partitions,
         durability="memory",
     )
-    batcher = Batcher(connect, deadline_seconds=_PATIENCE_SECONDS)
-    survey = Survey([batcher], key_prefix=settings.key_prefix, partitions=settings.partitions)
-    auditor = Auditor(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    nodes = open_nodes(redis, deadline_seconds=_PATIENCE_SECONDS)
+    survey = Survey(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    auditor = Auditor(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
     try:
         with shown() as progress:
             await Verifier(survey, auditor, report, progress).run()
     finally:
-        await batcher.close()
+        await nodes.close()
 
 
 def _write(text: str) -> None:

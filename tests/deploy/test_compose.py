@@ -13,7 +13,8 @@ from examples.booking_front_end import settings as front_end
 from service import __version__
 from service.settings import Settings
 from service.store.batcher import Batcher
-from service.store.connect import check_server, connection_factory
+from service.store.check import check_nodes
+from service.store.connect import connection_factory
 from tests.deploy import dockerfile
 from tests.deploy.manifests import FOLDER, containers, options, pods, render
 from tests.process.program import ROOT
@@ -122,5 +123,7 @@ async def test_the_service_accepts_this_valkey(binary: str, short_folder: Path) 
     config = options(SERVICES["valkey"]["command"][1:]) | {"dir": str(short_folder)}
     with RedisServer(program, short_folder, **config) as server:
         batcher = Batcher(connection_factory(server.url))
-        await check_server(batcher, key_prefix="lease", partitions=64, durability="disk")
+        # The Redis of a developer's machine may be older than WAITAOF.
+        durability = "disk" if binary == "valkey" else "memory"
+        await check_nodes(batcher, key_prefix="lease", partitions=64, durability=durability)
         await batcher.close()

@@ -18,7 +18,8 @@ from service.http.serving import IN_FLIGHT_SECONDS
 from service.serve import _MARGIN_SECONDS
 from service.settings import Settings
 from service.store.batcher import Batcher
-from service.store.connect import check_server, connection_factory
+from service.store.check import check_nodes
+from service.store.connect import connection_factory
 from tests.deploy.manifests import (
     FOLDER,
     Manifest,
@@ -338,5 +339,7 @@ async def test_the_service_accepts_this_valkey(binary: str, short_folder: Path) 
     config = options(valkey["args"]) | {"dir": str(short_folder), "requirepass": password}
     with RedisServer(program, short_folder, **config) as server:
         batcher = Batcher(connection_factory(f"{server.url}?password={password}"))
-        await check_server(batcher, key_prefix="lease", partitions=64, durability="disk")
+        # The Redis of a developer's machine may be older than WAITAOF.
+        durability = "disk" if binary == "valkey" else "memory"
+        await check_nodes(batcher, key_prefix="lease", partitions=64, durability=durability)
         await batcher.close()

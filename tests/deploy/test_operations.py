@@ -13,7 +13,8 @@ import pytest
 
 from service.settings import describe
 from service.store.batcher import Batcher
-from service.store.connect import SCHEMA, connection_factory
+from service.store.check import SCHEMA
+from service.store.connect import connection_factory
 from tests.polling import eventually as eventually_async
 from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, eventually, run
 from tests.servers import RedisServer, redis_binary, valkey_binary

@@ -63,7 +63,7 @@ class FakeDueList(DueList):
 
     async def now(self) -> float:
         """Return the test's clock in seconds."""
-        seconds, microseconds = await self._batcher.command("LRANGE", "clock", 0, 1)
+        seconds, microseconds = await self._nodes.of("clock").command("LRANGE", "clock", 0, 1)
         return int(seconds) + int(microseconds) / 1_000_000
 
 
@@ -72,7 +72,7 @@ class FakeSurvey(Survey):
 
     async def now(self) -> int:
         """Return the test's clock in microseconds."""
-        seconds, microseconds = await self._batcher.command("LRANGE", "clock", 0, 1)
+        seconds, microseconds = await self._nodes.of("clock").command("LRANGE", "clock", 0, 1)
         return int(seconds) * 1_000_000 + int(microseconds)
 
 
@@ -187,7 +187,7 @@ class Player:
         auditor._calls._scripts = self._scripts
         found: list[str] = []
         report = Report(found.append, repair=False)
-        self.run(Verifier(FakeSurvey([self._batcher], **places), auditor, report).run())
+        self.run(Verifier(FakeSurvey(self._batcher, **places), auditor, report).run())
         return found
 
     def look_inside(

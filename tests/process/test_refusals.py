@@ -90,8 +90,8 @@ def test_a_server_that_would_evict_leases_is_refused(short_folder: Path) -> None
 
 
 def test_an_address_of_redis_that_is_not_supported_is_refused(short_folder: Path) -> None:
-    """A Redis URL that this version cannot use ends the program with one line, without secrets."""
-    ended = run(short_folder, LEASE_REDIS_URL="redis+sentinel://user:hidden@a,b/primary")
+    """A Redis URL that cannot be used ends the program with one line, without secrets."""
+    ended = run(short_folder, LEASE_REDIS_URL="redis+sentinel://user:hidden@a,b")
 
     assert ended.returncode == 1
     assert len(lines(ended)) == 1

@@ -25,7 +25,6 @@ from service.model import (
 )
 from service.settings import Settings
 from service.store import Store
-from service.store.batcher import Batcher
 from service.store.observer import UNOBSERVED, Observer
 
 OPENACTIVE = "https://openactive.io/"
@@ -78,9 +77,7 @@ def _short(name: str) -> str:
 class Desk:
     """One Seller's ledger, and customers who are known by a number."""
 
-    def __init__(
-        self, batcher: Batcher, observer: Observer = UNOBSERVED, /, **settings: Any
-    ) -> None:
+    def __init__(self, batcher: Any, observer: Observer = UNOBSERVED, /, **settings: Any) -> None:
         """Open a desk; `settings` are those of the service, `observer` is told what happens."""
         self.batcher = batcher
         self.settings = Settings(**settings)

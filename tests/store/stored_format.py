@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from service.ledger import Step
 from service.store.batcher import Batcher
-from service.store.connect import SCHEMA, check_server, connection_factory
+from service.store.check import SCHEMA, check_nodes
+from service.store.connect import connection_factory
 from service.store.feed import Cursor
 from service.store.turn import Turn
 from tests.servers import RedisServer, valkey_binary
@@ -73,7 +74,7 @@ def read(schema: int) -> Data:
 
 async def play(batcher: Batcher) -> None:
     """Leave at least one of everything that the service stores."""
-    await check_server(batcher, key_prefix="lease", partitions=64, durability="memory")
+    await check_nodes(batcher, key_prefix="lease", partitions=64)
     desk = Desk(batcher, **_FOR_EVER)
     offers = [
         {"@type": "Offer", "@id": OFFER, "price": 7.1, "priceCurrency": "GBP"},

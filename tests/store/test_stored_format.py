@@ -9,7 +9,8 @@ from service.errors import (
 )
 from service.ledger import Step
 from service.store.batcher import Batcher
-from service.store.connect import SCHEMA, check_server, connection_factory
+from service.store.check import SCHEMA, check_nodes
+from service.store.connect import connection_factory
 from service.store.turn import Turn
 from tests.store import stored_format
 from tests.store.desk import CLASS, COURT, OFFER, OTHER_OFFER, SELLER, errors
@@ -60,7 +61,7 @@ async def test_it_is_accepted_at_start(redis_url):
     batcher = Batcher(connection_factory(redis_url))
     await batcher.command("FLUSHALL")
     await stored_format.load(batcher, stored_format.read(SCHEMA))
-    await check_server(batcher, key_prefix="lease", partitions=64, durability="memory")
+    await check_nodes(batcher, key_prefix="lease", partitions=64)
     await batcher.close()
 
 

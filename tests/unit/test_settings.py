@@ -170,11 +170,16 @@ def test_an_address_of_this_machine_needs_no_tokens(address: str) -> None:
     assert Settings.from_environ({"LEASE_LISTEN": address}).listen[0].is_local
 
 
-@pytest.mark.parametrize("durability", ["disk", "replicas=2"])
-def test_a_durability_that_is_not_kept_is_refused(durability: str) -> None:
-    """Rule 21: a promise that this version does not keep is not accepted silently."""
-    with pytest.raises(SettingsError, match="not available in this version"):
-        Settings.from_environ({"LEASE_DURABILITY": durability})
+@pytest.mark.parametrize(
+    ("durability", "data_dir", "reason"),
+    [("disk", ":memory:", "LEASE_DATA_DIR"), ("replicas=2", ".data", "needs LEASE_REDIS_URL")],
+)
+def test_a_durability_that_the_embedded_valkey_cannot_keep_is_refused(
+    durability: str, data_dir: str, reason: str
+) -> None:
+    """Rule 21: a promise that cannot be kept is not accepted silently."""
+    with pytest.raises(SettingsError, match=reason):
+        Settings.from_environ({"LEASE_DURABILITY": durability, "LEASE_DATA_DIR": data_dir})
 
 
 def test_no_password_is_shown() -> None:

@@ -1,6 +1,6 @@
 """What the service leaves behind is in order, whatever was called."""
 
-from service.store.connect import SCHEMA
+from service.store.check import SCHEMA
 from tests.store import stored_format
 from tests.verify.looking import look
 

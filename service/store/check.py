@@ -1,0 +1,142 @@
+"""Refuses a Redis that would lose leases.
+
+The refusals come at start-up, each as one line that says what to change (architecture, Redis).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+
+from service.store.errors import MisuseError, UnusableServerError
+from service.store.nodes import Node, Nodes
+
+SCHEMA: Final = 1
+"""The version of the stored format, so that two releases never misread each other's keys."""
+
+OLDEST_REDIS: Final = (7, 0)
+OLDEST_REDIS_WITH_WAITAOF: Final = (7, 2)
+OLDEST_VALKEY: Final = (8, 0)
+
+
+class ServerInfo(NamedTuple):
+    """Which server answers, for the log and the first screen."""
+
+    name: str
+    version: str
+    replicas: int = 0
+    """How many are connected to it."""
+
+
+async def check_nodes(
+    nodes: Nodes,
+    *,
+    key_prefix: str,
+    partitions: int,
+    durability: str = "memory",
+    is_cluster: bool = False,
+) -> list[ServerInfo]:
+    """Refuse servers that would lose leases, and claim the keys for this number of partitions.
+
+    Args:
+        nodes: The way to the servers.
+        key_prefix: First part of every key; `<key_prefix>:meta` remembers the next two.
+        partitions: Into how many partitions the keys are divided.
+        durability: `memory`, `disk` or `replicas=N`.
+        is_cluster: Whether they should be the nodes of a cluster.
+
+    Returns:
+        What each node that takes writes is.
+
+    Raises:
+        UnusableServerError: With one line that says what to change.
+        StoreError: A server does not answer.
+
+    """
+    try:
+        every = await nodes.every()
+    except MisuseError as error:
+        raise UnusableServerError(
+            f"Redis is no cluster ({error}): begin LEASE_REDIS_URL with redis:// or rediss://."
+        ) from None
+    servers = await asyncio.gather(
+        *(_check_node(node, durability, is_cluster=is_cluster) for node in every)
+    )
+    await _claim_keys(nodes, key_prefix, partitions)
+    return servers
+
+
+async def _check_node(node: Node, durability: str, *, is_cluster: bool) -> ServerInfo:
+    # INFO and not CONFIG GET, which managed servers and access lists forbid.
+    info = _parse_info(await node.command("INFO"))
+    server = _check_version(info)
+    if info.get("cluster_enabled") == "1" and not is_cluster:
+        raise UnusableServerError(
+            "Redis is a node of a cluster: begin LEASE_REDIS_URL with redis+cluster://."
+        )
+    policy = info.get("maxmemory_policy", "unknown")
+    if policy != "noeviction":
+        raise UnusableServerError(
+            f"Redis's maxmemory-policy is {policy}, which can evict leases: set it to noeviction."
+        )
+    if durability == "disk":
+        _check_disk(server, info)
+    return server
+
+
+def _check_disk(server: ServerInfo, info: dict[str, str]) -> None:
+    if server.name == "Redis" and _numbers(server.version) < OLDEST_REDIS_WITH_WAITAOF:
+        raise UnusableServerError(
+            f"LEASE_DURABILITY=disk needs WAITAOF, which Redis {server.version} does not have:"
+            " run Redis 7.2 or newer, or Valkey, or set LEASE_DURABILITY=memory."
+        )
+    if info.get("aof_enabled") != "1":
+        raise UnusableServerError(
+            "LEASE_DURABILITY=disk needs Redis's append-only file: "
+            "set its appendonly to yes, or LEASE_DURABILITY=memory."
+        )
+
+
+def _parse_info(text: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in text.decode().splitlines())
+    return {name: value for name, colon, value in pairs if colon}
+
+
+def _check_version(info: dict[str, str]) -> ServerInfo:
+    # Valkey says the version of Redis that it is compatible with as well.
+    if "valkey_version" in info:
+        name, version, oldest = "Valkey", info["valkey_version"], OLDEST_VALKEY
+    else:
+        name, version, oldest = "Redis", info.get("redis_version", "0"), OLDEST_REDIS
+    if _numbers(version) < oldest:
+        raise UnusableServerError(
+            f"{name} {version} is too old: run Redis 7.0 or newer, or Valkey 8.0 or newer."
+        )
+    return ServerInfo(name, version, int(info.get("connected_slaves", 0)))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
+
+
+async def _claim_keys(nodes: Nodes, key_prefix: str, partitions: int) -> None:
+    meta = f"{key_prefix}:meta"
+    node = nodes.of(meta)
+    schema = await _claim(node, meta, "schema", SCHEMA)
+    if schema != SCHEMA:
+        raise UnusableServerError(
+            f"The keys under {key_prefix}: have format {schema} and this release reads {SCHEMA}: "
+            "run the release that wrote them, or set another LEASE_KEY_PREFIX."
+        )
+    count = await _claim(node, meta, "partitions", partitions)
+    if count != partitions:
+        raise UnusableServerError(
+            f"The keys under {key_prefix}: are divided into {count} partitions, "
+            f"not {partitions}: set LEASE_PARTITIONS={count}, or another LEASE_KEY_PREFIX."
+        )
+
+
+async def _claim(node: Node, meta: str, field: str, value: int) -> int:
+    """Write a field unless it is there, and return what it is: the first of several decides."""
+    await node.command("HSETNX", meta, field, value)
+    return int(await node.command("HGET", meta, field))
