@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.2
 _PAUSE_SECONDS: Final = 1.0
+_PASSING: Final = frozenset({429, 500, 502, 503, 504})
 _REGISTERED_AT_ONCE: Final = 1_000
 _NAMED_AT_ONCE: Final = 50
 
@@ -144,6 +145,10 @@ class Catalogue:
         Args:
             place: The place of the last page that was read; empty: the beginning.
 
+        Raises:
+            OpenBookingError: The service refuses, as without the right token; while it is away
+                this waits.
+
         """
         here = URL(place, encoded=True) if place else URL("/capacity-feed")
         while True:
@@ -151,7 +156,9 @@ class Catalogue:
             try:
                 answer = await self._transport.call(Call("GET", "capacity-feed", query))
                 page = answer.read_as(_Page)
-            except OpenBookingError:
+            except OpenBookingError as error:
+                if error.status_code not in _PASSING:
+                    raise
                 # It comes back some time, and the place is kept.
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue

@@ -76,7 +76,7 @@ async def edge(
         error, is_shed = shed.error, True
         response = refusal(error, request_id)
     except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
-        error = _as_open_booking_error(raised, request_id)
+        error = _as_open_booking_error(raised, _names(request, request_id))
         allowed = raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
         response = refusal(error, request_id, allowed=allowed)
     finally:
@@ -130,7 +130,15 @@ def _admit(request: web.Request, route: Route, scope: Scope, now: float) -> None
         )
 
 
-def _as_open_booking_error(raised: Exception, request_id: str) -> OpenBookingError:
+def _names(request: web.Request, request_id: str) -> dict[str, object]:
+    """Return what a line in the log is found by: the request's id, and its caller's trace."""
+    names: dict[str, object] = {"request_id": request_id}
+    if trace := _TRACE.fullmatch(request.headers.get(_TRACE_PARENT, "")):
+        names["trace_id"] = trace[1]
+    return names
+
+
+def _as_open_booking_error(raised: Exception, names: dict[str, object]) -> OpenBookingError:
     match raised:
         case OpenBookingError():
             return raised
@@ -140,7 +148,7 @@ def _as_open_booking_error(raised: Exception, request_id: str) -> OpenBookingErr
             return MethodNotAllowedError(f"This endpoint does not know {raised.method}.")
         case web.HTTPException():
             return OpenBookingError(f"{raised.reason}.", status=raised.status)
-    _log.error("request.failed", request_id=request_id, exc_info=raised)
+    _log.error("request.failed", **names, exc_info=raised)
     return InternalApplicationError("The service failed; its log has the details.")
 
 
@@ -172,12 +180,10 @@ def _record(
         return
     event = _REFUSED if events is None else events[status >= web.HTTPBadRequest.status_code]
     fields: dict[str, object] = {
-        "request_id": request_id,
+        **_names(request, request_id),
         "status": status,
         "duration_ms": round(seconds * 1000, 2),
     }
-    if trace := _TRACE.fullmatch(request.headers.get(_TRACE_PARENT, "")):
-        fields["trace_id"] = trace[1]
     if (grant := request.get(GRANT)) is not None:
         fields["token"] = grant.name
     if error is not None:

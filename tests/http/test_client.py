@@ -277,3 +277,18 @@ async def test_connections_are_kept(service: LeaseService) -> None:
     for _ in range(5):
         await service.inspect(SELLER, [OPPORTUNITY])
     assert sum(map(len, connector._conns.values())) == 1
+
+
+async def test_following_waits_for_the_service_and_not_for_a_token(misbehaving) -> None:
+    """Rule 22: while the service is away `follow` waits; what does not pass by itself is raised."""
+    answers = iter([(503, errors.OpenBookingError), (401, errors.InvalidAPITokenError)])
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        status, kind = next(answers)
+        body = {"@type": kind.__name__, "statusCode": status, "name": "", "description": "No."}
+        return web.json_response(body, status=status, headers={"Retry-After": "60"})
+
+    service = await misbehaving(handler)
+    with pytest.raises(errors.InvalidAPITokenError):
+        await anext(service.follow())
+    assert next(answers, None) is None
