@@ -280,7 +280,7 @@ async def test_connections_are_kept(service: LeaseService) -> None:
 
 
 async def test_following_waits_for_the_service_and_not_for_a_token(misbehaving) -> None:
-    """Rule 22: while the service is away `follow` waits; what does not pass by itself is raised."""
+    """Rule 22: `follow` waits while the service is away; what does not pass by itself comes."""
     answers = iter([(503, errors.OpenBookingError), (401, errors.InvalidAPITokenError)])
 
     async def handler(_: web.Request) -> web.StreamResponse:
