@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from service.errors import OpenBookingError
-from service.http.keys import DASHBOARD, GRANT
+from service.http.keys import DASHBOARD, NOTE
 from service.http.response import answer
 from service.ledger.overview import Question
 from service.model import Id
@@ -76,7 +76,7 @@ async def pulse(request: web.Request) -> web.Response:
 
 def _allow(request: web.Request) -> None:
     """Refuse a token that is bound: people see every Seller's Opportunities and leases here."""
-    if (grant := request.get(GRANT)) is not None:
+    if (grant := request[NOTE].grant) is not None:
         grant.allow_everything()
 
 

@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from service.errors import OpenBookingError
 from service.http.broadcast import TooSlowError
 from service.http.feed import cursor_of, parse_cursor
-from service.http.keys import BROADCAST, FEED, IN_FLIGHT, REQUEST_ID
+from service.http.keys import BROADCAST, FEED, IN_FLIGHT, NOTE
 from service.http.request import ids_of, the_seller
 from service.http.response import sign
 from service.ledger.feed import Cursor
@@ -41,7 +41,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     async with contextlib.aclosing(listening) as stream:
         first = await anext(stream)
         response = web.StreamResponse(headers=_HEADERS)
-        sign(response, request[REQUEST_ID])
+        sign(response, request[NOTE].request_id)
         await response.prepare(request)
         try:
             with request.app[IN_FLIGHT].streaming():

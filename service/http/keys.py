@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
+from service.errors import OpenBookingError
 from service.http.access import Grant, Tokens
 from service.http.admission import InFlight, Tally
 from service.http.broadcast import Broadcast
@@ -25,6 +26,21 @@ class Readiness(Struct):
     draining: bool = False
 
 
+class Note(Struct):
+    """What the handler of a call and those around it tell each other."""
+
+    request_id: str
+    """What its answer and its line in the log call the request."""
+    grant: Grant | None = None
+    """What its token allows, where the operator handed out tokens."""
+    spaces: int | None = None
+    """How many spaces or entries it was about, for the log line."""
+    error: OpenBookingError | None = None
+    """Why it was refused altogether."""
+    refused: Sequence[OrderItem] = ()
+    """The OrderItems of an answer in which at least one has an error, for those who count."""
+
+
 LEDGER: Final = web.AppKey("LEDGER", Ledger)
 FEED: Final = web.AppKey("FEED", CapacityFeed)
 BROADCAST: Final = web.AppKey("BROADCAST", Broadcast)
@@ -38,14 +54,5 @@ SHED: Final = web.AppKey("SHED", Tally)
 
 OBSERVER: Final = web.AppKey[Observer]("OBSERVER")
 
-SPACES: Final = web.RequestKey("SPACES", int)
-"""How many spaces or entries a call was about, for the log line."""
-
-REQUEST_ID: Final = web.RequestKey("REQUEST_ID", str)
-"""What its answer and its line in the log call a request."""
-
-GRANT: Final = web.RequestKey("GRANT", Grant)
-"""What the token of a call allows, where the operator handed out tokens."""
-
-REFUSED: Final = web.RequestKey[Sequence[OrderItem]]("REFUSED")
-"""The OrderItems of an answer in which at least one has an error, for those who count."""
+NOTE: Final = web.RequestKey("NOTE", Note)
+"""What is known of every call of the API, before its handler is asked."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
-import uuid
-from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
@@ -23,15 +23,13 @@ from service.http.access import Scope
 from service.http.admission import ShedError
 from service.http.keys import (
     DASHBOARD,
-    GRANT,
     IN_FLIGHT,
+    NOTE,
     OBSERVER,
     READINESS,
-    REFUSED,
-    REQUEST_ID,
     SHED,
-    SPACES,
     TOKENS,
+    Note,
 )
 from service.http.response import REQUEST_ID_HEADER, refusal, sign
 from service.http.routes import ROUTE_OF, UNKNOWN, Route
@@ -48,55 +46,47 @@ _SANE_ID: Final = re.compile(r"[!-~]{1,128}")
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _Answered(NamedTuple):
-    status: int
-    error: OpenBookingError | None
-    request_id: str
-
-
 @web.middleware
 async def edge(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Answer a request, whatever happens on the way."""
     began = time.perf_counter()
-    request_id = _request_id(request)
+    app = request.app
+    note = request[NOTE] = Note(_request_id(request))
     route = ROUTE_OF.get(request.match_info.handler)
-    in_flight = request.app[IN_FLIGHT]
+    in_flight = app[IN_FLIGHT]
     response: web.StreamResponse
-    error: OpenBookingError | None = None
     is_shed = False
-    request[REQUEST_ID] = request_id
     in_flight.enter()
     try:
         if route is not None and route.scope is not None:
             _admit(request, route, route.scope, began)
         response = await handler(request)
     except ShedError as shed:
-        error, is_shed = shed.error, True
-        response = refusal(error, request_id)
+        note.error, is_shed = shed.error, True
+        response = refusal(note.error, note.request_id)
     except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
-        error = _as_open_booking_error(raised, _names(request, request_id))
+        note.error = _as_open_booking_error(raised, _names(request, note.request_id))
         allowed = raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
-        response = refusal(error, request_id, allowed=allowed)
+        response = refusal(note.error, note.request_id, allowed=allowed)
     finally:
         in_flight.leave()
-    if request.app[READINESS].draining:
+    if app[READINESS].draining:
         # The next call of this connection might come just as it is closed.
         response.force_close()
-    sign(response, request_id)
-    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    sign(response, note.request_id)
     seconds = time.perf_counter() - began
-    _count(request, route, response.status, error, seconds)
+    _count(app, route, note, response.status, seconds)
     # A line for each that is shed would cost more than the call.
     if not is_shed:
-        _record(request, route, _Answered(response.status, error, request_id), seconds)
+        _record(request, route, note, response.status, seconds)
     return response
 
 
 def _request_id(request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID_HEADER)
-    return given if given and _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if given and _SANE_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def _admit(request: web.Request, route: Route, scope: Scope, now: float) -> None:
@@ -110,7 +100,7 @@ def _admit(request: web.Request, route: Route, scope: Scope, now: float) -> None
     tokens = request.app.get(TOKENS)
     if tokens is not None:
         grant = tokens.authorise(request.headers.get(hdrs.AUTHORIZATION), scope)
-        request[GRANT] = grant
+        request[NOTE].grant = grant
         if grant.pace is not None and (seconds := grant.pace.take(now)):
             grant.shed.add("token.too_fast", now, token=grant.name)
             raise ShedError(
@@ -153,42 +143,40 @@ def _as_open_booking_error(raised: Exception, names: dict[str, object]) -> OpenB
 
 
 def _count(
-    request: web.Request,
-    route: Route | None,
-    status: int,
-    error: OpenBookingError | None,
-    seconds: float,
+    app: web.Application, route: Route | None, note: Note, status: int, seconds: float
 ) -> None:
     """Tell those who count; what is refused is counted with all its reasons."""
-    errors = set() if error is None else {type(error).__name__}
-    items = request.get(REFUSED) if error is None else error.ordered_item
-    if items is not None:
-        request.app[DASHBOARD].count(items)
+    errors: Collection[str] = ()
+    if note.error is not None or note.refused:
+        items = note.refused if note.error is None else note.error.ordered_item or ()
+        if items:
+            app[DASHBOARD].count(items)
         refused = (item for item in items if isinstance(item, OrderItem) and item.error)
-        errors.update(reason.type for item in refused for reason in item.error or ())
+        errors = {reason.type for item in refused for reason in item.error or ()}
+        if note.error is not None:
+            errors.add(type(note.error).__name__)
     step = UNKNOWN if route is None else route.step
-    request.app[OBSERVER].answered(step, status, errors, seconds)
+    app[OBSERVER].answered(step, status, errors, seconds)
 
 
 def _record(
-    request: web.Request, route: Route | None, answered: _Answered, seconds: float
+    request: web.Request, route: Route | None, note: Note, status: int, seconds: float
 ) -> None:
     """Write one line for what changed something, or was refused."""
-    status, error, request_id = answered
     events = None if route is None else route.events
-    if events is None and error is None:
+    if events is None and note.error is None:
         return
     event = _REFUSED if events is None else events[status >= web.HTTPBadRequest.status_code]
     fields: dict[str, object] = {
-        **_names(request, request_id),
+        **_names(request, note.request_id),
         "status": status,
         "duration_ms": round(seconds * 1000, 2),
     }
-    if (grant := request.get(GRANT)) is not None:
-        fields["token"] = grant.name
-    if error is not None:
-        fields["error"] = type(error).__name__
-    elif (spaces := request.get(SPACES)) is not None:
-        fields["spaces"] = spaces
+    if note.grant is not None:
+        fields["token"] = note.grant.name
+    if note.error is not None:
+        fields["error"] = type(note.error).__name__
+    elif note.spaces is not None:
+        fields["spaces"] = note.spaces
     write = _log.error if status == _AWAY else _log.info
     write(event, **fields)

@@ -9,7 +9,7 @@ import openapi_ui_bundles
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from service.http.keys import DOCUMENT, GRANT, LEDGER, OBSERVER, READINESS, SETTINGS
+from service.http.keys import DOCUMENT, LEDGER, NOTE, OBSERVER, READINESS, SETTINGS
 from service.http.response import answer
 
 _OURS: Final = Path(__file__).parent / "static"
@@ -72,7 +72,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Return what all workers have counted, as Prometheus or OpenMetrics text."""
-    if (grant := request.get(GRANT)) is not None:
+    if (grant := request[NOTE].grant) is not None:
         grant.allow_everything()
     exposition = request.app[OBSERVER].expose(request.headers.get(hdrs.ACCEPT, ""))
     headers = {hdrs.CONTENT_TYPE: exposition.content_type}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.http.entries import granted_entries, read_entries
-from service.http.keys import GRANT, LEDGER, SETTINGS, SPACES
+from service.http.keys import LEDGER, NOTE, SETTINGS
 from service.http.request import ids_of, seller_of, the_seller
 from service.http.response import answer, nothing
 
@@ -19,10 +19,10 @@ async def put(request: web.Request) -> web.Response:
     """
     seller = seller_of(request)
     entries = await read_entries(request, request.app[SETTINGS].body_limit)
-    if (grant := request.get(GRANT)) is not None:
+    if (grant := request[NOTE].grant) is not None:
         entries = granted_entries(entries, grant, seller)
     done = await request.app[LEDGER].register(entries, seller=seller)
-    request[SPACES] = done.registered + done.updated
+    request[NOTE].spaces = done.registered + done.updated
     return answer(done)
 
 
@@ -38,5 +38,5 @@ async def delete(request: web.Request) -> web.Response:
     """Withdraw Opportunities: their leases end, their Orders stay."""
     ids = ids_of(request)
     await request.app[LEDGER].withdraw(the_seller(request), ids)
-    request[SPACES] = len(ids)
+    request[NOTE].spaces = len(ids)
     return nothing()

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from service.http.keys import LEDGER, SPACES
+from service.http.keys import LEDGER, NOTE
 from service.http.request import order_key, read_body
 from service.http.response import REPLAYED, answer, nothing
 from service.model import OrderPatch, OrderRequest
@@ -25,7 +25,7 @@ async def put(request: web.Request) -> web.Response:
     """
     order = await read_body(request, _REQUEST)
     booked = await request.app[LEDGER].book(order_key(request, order.seller), order)
-    request[SPACES] = len(booked.body.ordered_item)
+    request[NOTE].spaces = len(booked.body.ordered_item)
     return answer(booked.body, status=201, headers=REPLAYED if booked.replayed else None)
 
 
@@ -37,7 +37,7 @@ async def patch(request: web.Request) -> web.Response:
     """
     cancellation = await read_body(request, _PATCH)
     await request.app[LEDGER].cancel(order_key(request, cancellation.seller), cancellation)
-    request[SPACES] = len(cancellation.ordered_item)
+    request[NOTE].spaces = len(cancellation.ordered_item)
     return nothing()
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from service.http.keys import LEDGER, SPACES
+from service.http.keys import LEDGER, NOTE
 from service.http.request import order_key, read_body
 from service.http.response import REPLAYED, answer, nothing
 from service.model import OrderRequest, ProposalPatch
@@ -24,7 +24,7 @@ async def put(request: web.Request) -> web.Response:
     """
     order = await read_body(request, _REQUEST)
     proposed = await request.app[LEDGER].propose(order_key(request, order.seller), order)
-    request[SPACES] = len(proposed.body.ordered_item)
+    request[NOTE].spaces = len(proposed.body.ordered_item)
     return answer(proposed.body, status=201, headers=REPLAYED if proposed.replayed else None)
 
 

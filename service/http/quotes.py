@@ -6,9 +6,8 @@ from typing import Final
 
 import msgspec
 from aiohttp import hdrs, web
-from msgspec import UNSET
 
-from service.http.keys import LEDGER, REFUSED, SPACES
+from service.http.keys import LEDGER, NOTE
 from service.http.request import order_key, read_body, wants_strict
 from service.http.response import answer, nothing
 from service.ledger import Step
@@ -53,7 +52,7 @@ async def delete(request: web.Request) -> web.Response:
 
     The answer is the same when nothing was held; `Lease-Released` says how many spaces came back.
     """
-    spaces = request[SPACES] = await request.app[LEDGER].release(order_key(request))
+    spaces = request[NOTE].spaces = await request.app[LEDGER].release(order_key(request))
     return nothing({"Lease-Released": str(spaces)})
 
 
@@ -67,10 +66,11 @@ async def _quote(request: web.Request, step: Step) -> web.Response:
     strict = wants_strict(request)
     key = order_key(request, order.seller)
     quoted = await request.app[LEDGER].quote(key, step, order, strict=strict)
-    request[SPACES] = sum(item.error is UNSET for item in quoted.body.ordered_item)
-    if quoted.refused:
-        request[REFUSED] = quoted.body.ordered_item
+    request[NOTE].spaces = quoted.held
     headers = {"Preference-Applied": "handling=strict"} if strict else {}
+    if not quoted.refused:
+        return answer(quoted.body, headers=headers)
+    request[NOTE].refused = quoted.body.ordered_item
     if quoted.retry_after is not None:
         headers[hdrs.RETRY_AFTER] = str(quoted.retry_after)
-    return answer(quoted.body, status=409 if quoted.refused else 200, headers=headers)
+    return answer(quoted.body, status=409, headers=headers)

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
-from service.http.keys import GRANT
+from service.http.keys import NOTE
 from service.ledger import OrderKey
 from service.model import Id, Reference, identity
 
@@ -38,7 +38,7 @@ def order_key(request: web.Request, seller: Reference | None = None) -> OrderKey
 
     """
     key = OrderKey(the_seller(request, seller), _partner(request), _order_uuid(request))
-    if (grant := request.get(GRANT)) is not None:
+    if (grant := request[NOTE].grant) is not None:
         grant.allow_partner(key.partner)
     return key
 
@@ -51,7 +51,7 @@ def the_seller(request: web.Request, in_body: Reference | None = None) -> str:
 
     """
     seller = seller_of(request, in_body) or DEFAULT
-    if (grant := request.get(GRANT)) is not None:
+    if (grant := request[NOTE].grant) is not None:
         grant.allow_seller(seller)
     return seller
 

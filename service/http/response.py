@@ -36,8 +36,10 @@ def answer(
 
 def sign(response: web.StreamResponse, request_id: str) -> None:
     """Give an answer the headers that all have; aiohttp's own `Server` would tell its version."""
-    response.headers[REQUEST_ID_HEADER] = request_id
-    response.headers[hdrs.SERVER] = "lease-service"
+    headers = response.headers
+    headers[REQUEST_ID_HEADER] = request_id
+    headers[hdrs.SERVER] = "lease-service"
+    headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
 
 
 def nothing(headers: Mapping[str, str] | None = None) -> web.Response:

@@ -47,12 +47,14 @@ def lease(expires: int) -> Lease | UnsetType:
 
 def offer(offer_id: str, price: str) -> Offer:
     """Return an Offer with the price that the ledger knows: `"<price> <currency>"` or `""`."""
+    amount, currency = _money(price)
+    return Offer(id=offer_id, price=amount, price_currency=currency)
+
+
+@lru_cache(maxsize=1024)
+def _money(price: str) -> tuple[Decimal | UnsetType, str | UnsetType]:
     amount, _, currency = price.partition(" ")
-    return Offer(
-        id=offer_id,
-        price=Decimal(amount) if amount else UNSET,
-        price_currency=currency or UNSET,
-    )
+    return Decimal(amount) if amount else UNSET, currency or UNSET
 
 
 def opportunity(

@@ -32,21 +32,21 @@ class Basket(NamedTuple):
     rows: list[Row]
     groups: dict[str, list[Item]]
     """The complete ones, by the `@id` of their Opportunity."""
-
-    @property
-    def incomplete(self) -> int:
-        """Return how many OrderItems lack their Opportunity or Offer."""
-        return sum(not row.complete for row in self.rows)
+    incomplete: int
+    """How many OrderItems lack their Opportunity or Offer."""
 
     @classmethod
     def of(cls, rows: list[Row]) -> Basket:
         """Return the basket of these OrderItems, which are in order of position."""
         groups: dict[str, list[Item]] = {}
+        incomplete = 0
         for row in rows:
             if row.complete:
                 item = Item(row.position, row.offer, row.id)
                 groups.setdefault(row.opportunity, []).append(item)
-        return cls(rows, groups)
+            else:
+                incomplete += 1
+        return cls(rows, groups, incomplete)
 
     def not_empty(self) -> Basket:
         """Return the basket itself.

@@ -58,10 +58,15 @@ class Quoted(NamedTuple):
     """The answer to C1 or C2."""
 
     body: OrderQuote
-    refused: bool
-    """Whether any OrderItem has an error (rule 5)."""
-    retry_after: int | None
+    held: int
+    """OrderItems without an error."""
+    retry_after: int | None = None
     """Seconds until competing leases have made room (rule 6)."""
+
+    @property
+    def refused(self) -> bool:
+        """Tell whether any OrderItem has an error (rule 5)."""
+        return self.held < len(self.body.ordered_item)
 
 
 class Booked(NamedTuple):
@@ -132,8 +137,10 @@ class Ledger(Register):
             ordered_item=items,
             total_payment_due=answers.total_payment_due(items),
         )
-        refused = any(item.error is not UNSET for item in items)
-        return Quoted(body, refused, answers.retry_after(said.now, said.availabilities))
+        held = len([item for item in items if item.error is UNSET])
+        if held == len(items):
+            return Quoted(body, held)
+        return Quoted(body, held, answers.retry_after(said.now, said.availabilities))
 
     async def release(self, key: OrderKey) -> int:
         """Give back what the Order holds, and return how many spaces that was.

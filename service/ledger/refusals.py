@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from service.errors import (
@@ -36,45 +35,70 @@ from service.store.replies import Booking
 _RETRY_SECONDS: Final = 1
 
 
-@contextmanager
-def refusals(away: type[OpenBookingError]) -> Generator[None]:
-    """Turn what the store raises into the standard's errors.
+class _Refusals:
+    """Around a call of the store; a generator's context manager would cost every call more."""
+
+    __slots__ = ("_away",)
+
+    def __init__(self, away: type[OpenBookingError]) -> None:
+        self._away = away
+
+    def __enter__(self) -> None:
+        """Let the store be asked."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise the standard's error for what the store raised."""
+        if error is not None:
+            _raise_refusal(error, self._away)
+
+
+@cache
+def refusals(away: type[OpenBookingError]) -> _Refusals:
+    """Turn what the store raises in a `with` block into the standard's errors.
 
     Args:
         away: The error for Redis out of reach (contract, rule 25).
 
     """
-    try:
-        yield
-    except NothingSentError as error:
-        message = "Redis is out of reach; nothing was changed. Repeat the call."
-        raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
-    except OutcomeUnknownError as error:
-        message = "Redis did not answer in time. Repeat the call: the same call is safe."
-        raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
-    except OrderExistsError as error:
-        state = "was deleted" if error.deleted else "exists"
-        message = f"An Order or OrderProposal with this UUID {state}; use a new UUID."
-        raise OrderAlreadyExistsError(message) from error
-    except NoSuchOrderError as error:
-        message = "Nothing is known under this UUID for this Seller and Booking Partner."
-        raise UnknownOrderError(message) from error
-    except TooManyLeasesError as error:
-        seconds = int(error.args[0])
-        message = f"The Booking Partner has too many leases; the first expires in {seconds} s."
-        raise TooManyRequestsError(message, retry_after=max(1, seconds)) from error
-    except TotalMismatchError as error:
-        total = f"{Decimal(str(error)).normalize():f}"
-        message = f"The guaranteed prices make {total}; ask the Customer, then repeat with that."
-        raise TotalPaymentDueMismatchError(message) from error
-    except ProposalDecidedError as error:
-        raise OrderCreationFailedError(f"The OrderProposal was {error}.") from error
-    except NoOrderItemsError as error:
-        message = "$.orderedItem: there are no OrderItems, and no OrderProposal to book."
-        raise OpenBookingError(message) from error
-    except UnknownOrderItemError as error:
-        message = f"The Order has no OrderItem {error}; nothing was cancelled."
-        raise OrderItemNotWithinOrderError(message) from error
+    return _Refusals(away)
+
+
+def _raise_refusal(error: BaseException, away: type[OpenBookingError]) -> None:
+    match error:
+        case NothingSentError():
+            message = "Redis is out of reach; nothing was changed. Repeat the call."
+            raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
+        case OutcomeUnknownError():
+            message = "Redis did not answer in time. Repeat the call: the same call is safe."
+            raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
+        case OrderExistsError():
+            state = "was deleted" if error.deleted else "exists"
+            raise OrderAlreadyExistsError(
+                f"An Order or OrderProposal with this UUID {state}; use a new UUID."
+            ) from error
+        case NoSuchOrderError():
+            raise UnknownOrderError(
+                "Nothing is known under this UUID for this Seller and Booking Partner."
+            ) from error
+        case TooManyLeasesError():
+            seconds = int(error.args[0])
+            message = f"The Booking Partner has too many leases; the first expires in {seconds} s."
+            raise TooManyRequestsError(message, retry_after=max(1, seconds)) from error
+        case TotalMismatchError():
+            total = f"{Decimal(str(error)).normalize():f}"
+            raise TotalPaymentDueMismatchError(
+                f"The guaranteed prices make {total}; ask the Customer, then repeat with that."
+            ) from error
+        case ProposalDecidedError():
+            raise OrderCreationFailedError(f"The OrderProposal was {error}.") from error
+        case NoOrderItemsError():
+            raise OpenBookingError(
+                "$.orderedItem: there are no OrderItems, and no OrderProposal to book."
+            ) from error
+        case UnknownOrderItemError():
+            raise OrderItemNotWithinOrderError(
+                f"The Order has no OrderItem {error}; nothing was cancelled."
+            ) from error
 
 
 def booking_refusal(basket: Basket, said: Booking) -> OpenBookingError:

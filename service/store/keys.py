@@ -73,14 +73,14 @@ class SellerKeys(NamedTuple):
 
         """
         partition = self.partition
-        keys = {
-            "seller": self.seller,
+        whole = {
             "order": f"{partition.name}:order:{self.ref}|{order.partner}|{order.uuid}",
             "leases": f"{partition.name}:leases:{self.ref}|{order.partner}",
+            "seller": self.seller,
             "due": partition.due,
             "feed": partition.feed,
         }
-        return [keys.get(name) or f"{partition.name}:{name}:{holder}" for name in names]
+        return [whole.get(name) or f"{partition.name}:{name}:{holder}" for name in names]
 
 
 class Keys:

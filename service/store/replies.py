@@ -46,9 +46,9 @@ class Availability(NamedTuple):
     type: str
     remaining: int
     """Spaces that the Order may have, its own lease included: *A* of rule 1."""
-    shortages: tuple[Shortage | None, ...]
+    shortages: Sequence[Shortage | None]
     """Per OrderItem; empty where none has an error."""
-    prices: tuple[str, ...]
+    prices: Sequence[str]
     """Per OrderItem `"<price> <currency>"`, `""` where none is known."""
 
     @classmethod
@@ -56,17 +56,11 @@ class Availability(NamedTuple):
         """Return what `describe` said, or None for an Opportunity that is not registered."""
         if not raw[0]:
             return None
-        return cls(
-            raw[0].decode(),
-            raw[1],
-            tuple(
-                Shortage(Reason(entry[0]), entry[1], entry[2], entry[3].decode())
-                if entry
-                else None
-                for entry in raw[2]
-            ),
-            tuple(price.decode() for price in raw[3:]),
-        )
+        shortages = [
+            Shortage(Reason(entry[0]), entry[1], entry[2], entry[3].decode()) if entry else None
+            for entry in raw[2]
+        ]
+        return cls(raw[0].decode(), raw[1], shortages, [price.decode() for price in raw[3:]])
 
 
 class Quotation(NamedTuple):

@@ -40,11 +40,7 @@ class RecordingLedger:
     ) -> Quoted:
         """Answer an OrderQuote without items."""
         self._note(f"quote {step.name} {strict} {len(request.ordered_item or ())}", key)
-        return Quoted(
-            OrderQuote(identifier=key.uuid, seller=key.seller, ordered_item=[]),
-            refused=False,
-            retry_after=None,
-        )
+        return Quoted(OrderQuote(identifier=key.uuid, seller=key.seller, ordered_item=[]), held=0)
 
     async def book(self, key: OrderKey, request: OrderRequest) -> Booked:
         """Answer an Order without items."""
