@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from service.store.keys import Keys, PartitionKeys
-from service.store.nodes import Nodes, earliest_microseconds
+from service.store.nodes import Nodes
 
 PORTION: Final = 1000
 """Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""
@@ -111,9 +111,19 @@ class Survey:
         self._partitions = Keys(key_prefix, partitions).partitions()
         self._key = re.compile(rf"{re.escape(key_prefix)}:\{{(\d+)\}}:(\w+):(.*)", re.DOTALL)
 
+    async def clocks(self) -> list[int]:
+        """Return the clock of each node, in microseconds since 1970."""
+        every = await self._nodes.every()
+        times = await asyncio.gather(*(node.command("TIME") for node in every))
+        return [int(seconds) * _SECONDS + int(rest) for seconds, rest in times]
+
     async def now(self) -> int:
-        """Return Redis's clock, in microseconds since 1970; with several nodes, the slowest."""
-        return await earliest_microseconds(self._nodes)
+        """Return an instant that has come on every node, in microseconds since 1970."""
+        return min(await self.clocks())
+
+    async def last_second(self) -> int:
+        """Return the latest second of any node: what expires after it is live everywhere."""
+        return max(await self.clocks()) // _SECONDS
 
     async def size(self) -> int:
         """Return how many keys there are."""

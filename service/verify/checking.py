@@ -31,7 +31,6 @@ _LOOKS: Final = 3
 
 _MOST_ROUNDS: Final = 8
 _PAUSE_SECONDS: Final = 1.0
-_MICROSECONDS: Final = 1_000_000
 _KINDS: Final = {"n": "named", "p": "proposed"}
 
 
@@ -122,7 +121,7 @@ class Verifier:
 
     async def _check_each_hold(self, name: Name, audit: Audit) -> Counter[str]:
         total = Counter[str](leased=0, named=0, proposed=0)
-        now = await self._seconds()
+        now = await self._survey.last_second()
         async for holds in self._survey.holds(name):
             live = [hold for hold in holds if hold.expires > now]
             names = [Name(name.keys, hold.holder) for hold in live]
@@ -157,7 +156,7 @@ class Verifier:
         tally = await self._begin_tally(part)
         async for names in self._names("Leases", "lease", part):
             leases = await self._survey.leases(names)
-            now = await self._seconds()
+            now = await self._survey.last_second()
             tally.enter(leases, now)
             self._report.checked["expiry"] += len(leases)
             removals = await self._survey.removals([lease.name for lease in leases])
@@ -230,12 +229,12 @@ class Verifier:
         async for names in self._names("Leases again", "lease", part):
             leases = await self._survey.leases(names)
             chosen = [lease for lease in leases if lease.partner in partners]
-            tally.enter(chosen, await self._seconds())
+            tally.enter(chosen, await self._survey.last_second())
         return tally
 
     async def _surpluses(self, tally: Tally) -> dict[Name, Surpluses]:
         counts = await self._counts(tally.partners())
-        return tally.surpluses(counts, await self._seconds())
+        return tally.surpluses(counts, await self._survey.last_second())
 
     async def _counts(self, partners: Sequence[Name]) -> dict[Name, dict[str, int]]:
         return dict(zip(partners, await self._survey.counts(partners), strict=True))
@@ -322,9 +321,6 @@ class Verifier:
         for check, found, right, _ in wrong:
             is_mended = self._report.repair and check != "allowed"
             self._report.differs(check, where, found, right, mended=is_mended)
-
-    async def _seconds(self) -> int:
-        return await self._survey.now() // _MICROSECONDS
 
     async def _names(self, stage: str, kind: str, part: int | None) -> AsyncIterator[list[Name]]:
         title = stage if part is None else f"Partition {part}: {stage}"

@@ -70,10 +70,10 @@ class FakeDueList(DueList):
 class FakeSurvey(Survey):
     """What `verify` reads, on the test's clock."""
 
-    async def now(self) -> int:
+    async def clocks(self) -> list[int]:
         """Return the test's clock in microseconds."""
         seconds, microseconds = await self._nodes.of("clock").command("LRANGE", "clock", 0, 1)
-        return int(seconds) * 1_000_000 + int(microseconds)
+        return [int(seconds) * 1_000_000 + int(microseconds)]
 
 
 class Player:
