@@ -7,9 +7,10 @@ time; the others read what it found.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
+
+import structlog
 
 from service.store.errors import StoreError
 from service.store.keys import Keys, PartitionKeys
@@ -22,11 +23,13 @@ PERIOD_SECONDS: Final = 10.0
 PORTION: Final = 100
 """Opportunities that are read at once; calls wait for a few milliseconds at most."""
 
-# Whoever takes a census and dies is followed by another one after so long.
+# Whoever takes a census and dies is followed by another one after so long; a partition takes less.
 _TURN_SECONDS: Final = 60
 _KEPT_SECONDS: Final = 3600
 _PAUSE_SECONDS: Final = 0.02
 _LOOK_SECONDS: Final = 2.0
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Census(NamedTuple):
@@ -87,8 +90,12 @@ class Censuses:
 
         """
         while True:
-            with contextlib.suppress(StoreError):
+            try:
                 tell(await self.latest())
+            except StoreError:
+                pass
+            except Exception:  # noqa: BLE001 - nobody watches this task: it must outlive every bug
+                _log.exception("census.failed")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def latest(self) -> Census:
@@ -120,7 +127,9 @@ class Censuses:
 
     async def _take(self, clock: float) -> Census:
         census = Census(clock)
+        turn = self._nodes.of(self._turn_key)
         for keys in self._partitions:
+            await turn.command("EXPIRE", self._turn_key, _TURN_SECONDS)
             refs = await self._refs(keys)
             for portion in _portions(refs):
                 census = census.with_portion(*await self._overview.inspect(keys, portion, clock))
