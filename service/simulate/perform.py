@@ -83,8 +83,9 @@ def _trouble(url: str, error: Exception) -> str:
     if isinstance(error, OpenBookingError):
         if error.__cause__ is not None:
             return (
-                f"nobody answers at {url}. Start a service («lease-service serve», or «make run»"
-                " in a clone of the project), then say this again; --url names another one"
+                f"nobody answers at {url} ({type(error.__cause__).__name__}). Start a service"
+                " («lease-service serve», or «make run» in a clone of the project), then say this"
+                " again; --url names another one"
             )
         return f"{type(error).__name__}: {error.description}"
     return f"the Opportunities cannot be registered: {error}"

@@ -119,7 +119,8 @@ class Visit:
         for _ in range(self._customer.insists):
             if reply.result is not Result.REFUSED or reply.retry_after is None:
                 break
-            await self._think(reply.retry_after)
+            # Not at the very second: those who were refused together do not come as a herd.
+            await self._think(reply.retry_after + self._customer.thinks[0])
             reply = await self._quote(Step.C1)
         return reply
 
@@ -150,9 +151,9 @@ class Visit:
         world, due = self._world, self._due
         began = world.clock.now()
         world.tape.lags.append(max(0.0, began - due))
-        if world.places.locked():
-            world.tape.queued += 1
+        has_to_queue = world.places.locked()
         await world.clock.queue(world.places)
+        world.tape.queued += has_to_queue
         try:
             reply = await _reply(call)
         finally:

@@ -150,7 +150,7 @@ class Shopper(FastHttpUser):
         for _ in range(customer.insists):
             if answer.is_granted or not answer.retry_after:
                 break
-            time.sleep(answer.retry_after)
+            time.sleep(answer.retry_after + customer.thinks[0])
             answer = self._put(C1, uuid, customer)
         return answer.is_granted
 

@@ -1,0 +1,47 @@
+"""What the README shows of a simulation: its words and its picture."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.process.program import COMMAND, ROOT, Program, environment
+
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "images" / "flash-sale.png"
+RENEWS = bool(os.environ.get("UPDATE_PICTURES"))
+
+_SHOWN = re.compile(r"(?<=\nlease-service simulate\n```\n\n```text\n).*?(?=\n```\n)", re.DOTALL)
+
+
+@pytest.mark.timeout(300)
+def test_the_readme_shows_a_run(short_folder: Path) -> None:
+    """The README shows what a flash sale prints; UPDATE_PICTURES=1 renews it."""
+    listen = "127.0.0.1:8080" if RENEWS else "127.0.0.1:0"
+    duration = [] if RENEWS else ["--duration", "2"]
+    with Program(short_folder, LEASE_LISTEN=listen, LEASE_DATA_DIR=":memory:") as program:
+        done = subprocess.run(
+            [*COMMAND, "simulate", "--url", program.url, "--output", "out", *duration],
+            cwd=short_folder,
+            env=environment(short_folder, {}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n")
+    if RENEWS:
+        README.write_text(_SHOWN.sub(lambda _: printed, README.read_text()))
+        shutil.copy(short_folder / "out" / "overview.png", PICTURE)
+    [shown] = _SHOWN.findall(README.read_text())
+    assert labels(shown) == labels(printed)
+    assert shown.splitlines()[-1].startswith("verify: no oversell: ")
+
+
+def labels(text: str) -> list[str]:
+    """Return what stands at the beginning of the lines that every run prints."""
+    always = ("run", "Customers", "calls", "leases", "bookings", "simulator", "step", "all")
+    return [word for line in text.splitlines() for word in line.split()[:1] if word in always]
