@@ -3,12 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.process.program import COMMAND, ROOT, Program, environment
+from tests.process.program import ROOT, Program
+from tests.simulate.test_program import simulate
 
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "flash-sale.png"
@@ -21,16 +21,9 @@ _SHOWN = re.compile(r"(?<=\nlease-service simulate\n```\n\n```text\n).*?(?=\n```
 def test_the_readme_shows_a_run(short_folder: Path) -> None:
     """The README shows what a flash sale prints; UPDATE_PICTURES=1 renews it."""
     listen = "127.0.0.1:8080" if RENEWS else "127.0.0.1:0"
-    duration = [] if RENEWS else ["--duration", "2"]
+    shorter = ["--duration", "2", "--think-seconds", "0.1", "--lease-seconds", "1"]
     with Program(short_folder, LEASE_LISTEN=listen, LEASE_DATA_DIR=":memory:") as program:
-        done = subprocess.run(
-            [*COMMAND, "simulate", "--url", program.url, "--output", "out", *duration],
-            cwd=short_folder,
-            env=environment(short_folder, {}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = simulate(short_folder, program.url, *([] if RENEWS else shorter))
     assert done.returncode == 0, done.stdout + done.stderr
     printed = "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n")
     if RENEWS:

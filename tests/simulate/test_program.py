@@ -22,13 +22,22 @@ from tests.servers import RedisServer, free_port, valkey_binary
 from tests.simulate.liar import Liar
 
 SHORT = ("--duration", "2", "--rate", "40", "--think-seconds", "0.1", "--spaces", "30")
+# What a busy machine may need: each test starts several programs, and one that draws.
+pytestmark = pytest.mark.timeout(180)
 PNG = b"\x89PNG\r\n\x1a\n"
 FILES = {"calls.png", "latency.png", "overview.png", "report.html", "result.json", "spaces.png"}
 
 
 def simulate(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end, with its report in `out`."""
-    return run(folder, "simulate", "--url", url, "--output", "out", *arguments)
+    return subprocess.run(
+        [*COMMAND, "simulate", "--url", url, "--output", "out", *arguments],
+        cwd=folder,
+        env=environment(folder, {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def result(folder: Path) -> Any:
@@ -82,7 +91,7 @@ def test_ctrl_c_ends_it_with_its_report(short_folder: Path) -> None:
         simulating = start(short_folder, *arguments)
         eventually(lambda: sold(program) > 0)
         simulating.send_signal(signal.SIGINT)
-        output, _ = simulating.communicate(timeout=30)
+        output, _ = simulating.communicate()
         left = program.call("GET", f"/dashboard/data/opportunities?seller={OWN_SELLER}")
 
     assert simulating.returncode == 0
@@ -133,7 +142,7 @@ def test_a_service_that_goes_away_leaves_a_report(short_folder: Path) -> None:
         simulating = start(short_folder, *arguments, "--think-seconds", "0.1")
         eventually(lambda: sold(program) > 0)
         os.killpg(program.process.pid, signal.SIGKILL)
-        output, _ = simulating.communicate(timeout=60)
+        output, _ = simulating.communicate()
 
     assert simulating.returncode == 1
     assert "cannot be read" in output.splitlines()[-1]
