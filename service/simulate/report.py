@@ -70,7 +70,7 @@ def _figures(findings: Findings) -> Iterator[str]:
         (f"{milliseconds(latency.p50)} ms", "half within"),
         (f"{milliseconds(latency.p99)} ms", "99 % within"),
         (f"{findings.leases:,}", "given a lease"),
-        (f"{findings.booked:,} of {findings.capacity:,}", "spaces booked"),
+        (f"{findings.booked:,}", f"of {findings.capacity:,} spaces booked"),
     ):
         yield f"<div><dd>{escape(figure)}</dd><dt>{escape(name)}</dt></div>"
 
