@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run front-end demo test model fuzz bench format lock openapi stored-format types clean
+.PHONY: help run front-end demo test model fuzz bench soak format lock openapi stored-format types clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +42,9 @@ fuzz: $(VENV)/.dev ## play the OpenAPI document, and bend bytes, 30 times as lon
 
 bench: $(VENV)/.dev ## measure beside peers, and as things grow (5 minutes), for docs/benchmarks.md; BENCH=peers
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+soak: $(VENV)/.dev ## keep it busy for half an hour, and see whether memory levels off; SOAK_MINUTES=5
+	@$(BIN)/python -m tests.bench.soak --minutes $(or $(SOAK_MINUTES),30)
 
 format: $(VENV)/.dev ## format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet

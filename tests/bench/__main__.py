@@ -21,7 +21,6 @@ from tests.bench import (
     page,
     registration,
 )
-from tests.bench.machine import commit, machine, versions
 from tests.bench.picture import IMAGES
 from tests.bench.report import Findings, progress
 from tests.bench.stage import Stage
@@ -77,15 +76,11 @@ def _run(name: str, stage: Stage, path: Path) -> str:
     began = time.monotonic()
     findings = section.measure(stage)
     seconds = time.monotonic() - began
-    stamp = f"{time.strftime('%Y-%m-%d')}, commit {commit()}: {findings.headline}."
-    facts = f"{versions(stage.server, stage.binary)}; `make bench BENCH={name}`, {seconds:.0f} s."
-    title = section.title
+    title, command = section.title, f"make bench BENCH={name}"
     if stage.server != next(iter(_servers())):
         title = f"{title}, {stage.server}"
-    body = f"{facts}\n\n{findings.markdown()}"
-    before = path.read_text("utf-8") if path.exists() else ""
-    path.write_text(page.updated(before, machine(), title, stamp, body), "utf-8")
-    return f"### {title}\n\n{stamp}\n\n{body}"
+        command = f'make bench BENCH="{name} --server {stage.server}"'
+    return page.keep(path, stage, title, findings, command=command, seconds=seconds)
 
 
 def _names(asked: Sequence[str]) -> Sequence[str]:

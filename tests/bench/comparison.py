@@ -43,6 +43,7 @@ _PICTURE: Final = "bench-peers.png"
 _PIPELINE: Final = 16
 _BENCHMARK_CALLS: Final = 40_000
 _HALF_LOAD_SECONDS: Final = 3
+_KEPT_UP: Final = 0.95
 _SLOW_SECONDS: Final = 2
 
 METHOD: Final = (
@@ -79,11 +80,13 @@ def measure(stage: Stage) -> Findings:
         field = _Field(stage, folder, resources)
         loads = _by_turns(field.contenders(), stage, field.missing)
         rates = {name: load.rate for name, load in loads.items()}
-        half = {
-            name: _at_half_load(url, rates[name], stage)
-            for name, url in ((C1, field.url), (HELLO, field.hello))
-            if name in rates and url
-        }
+        half = {}
+        for name, url in ((C1, field.url), (HELLO, field.hello)):
+            if name in rates:
+                try:
+                    half[name] = _at_half_load(url, rates[name], stage)
+                except (LoadError, OSError) as error:
+                    field.missing.append(f"{name} at half load: {error}")
     pictures = []
     if rates:
         title = "C1 by the second: one worker, one server process, 64 connections, 2 cores"
@@ -242,7 +245,9 @@ def _at_half_load(url: str, rate: float, stage: Stage) -> tuple[float, float, fl
             assert answered.status == 200
             latencies.append(answered.latency * 1e3)
 
-        open_loop.run(url, requests, rate=rate / 2, seconds=seconds, note=note)
+        answered_rate = open_loop.run(url, requests, rate=rate / 2, seconds=seconds, note=note)
+        if answered_rate < _KEPT_UP * rate / 2:
+            raise LoadError(f"only {answered_rate:,.0f} of {rate / 2:,.0f} requests per second")
         figures.append([open_loop.percentile(latencies, percent) for percent in (50, 99)])
     p50, p99 = [sorted(each)[stage.rounds // 2] for each in zip(*figures, strict=True)]
     return rate / 2, p50, p99

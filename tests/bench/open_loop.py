@@ -12,7 +12,7 @@ import contextlib
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from tests.bench.calls import Connection
@@ -42,6 +42,9 @@ def run(
 ) -> float:
     """Send requests at a rate, and return the rate at which they were answered.
 
+    A server that cannot keep up gets fewer than were due: what has not left when the time is over
+    never does.
+
     Args:
         url: `http://host:port`.
         requests: What to send, one after the other.
@@ -57,40 +60,37 @@ def run(
         idle = deque(Connection(url) for _ in range(CONNECTIONS))
         for connection in idle:
             resources.callback(connection.socket.close)
-        return _Run(idle, iter(requests), rate, int(rate * seconds), note).run()
+        return _Run(idle, iter(requests), rate, note).run(seconds)
 
 
 class _Run:
     def __init__(
         self,
         idle: deque[Connection],
-        requests: Iterable[bytes],
+        requests: Iterator[bytes],
         rate: float,
-        count: int,
         note: Callable[[Answered], None],
     ) -> None:
         self._idle = idle
-        self._requests = iter(requests)
+        self._requests = requests
         self._rate = rate
-        self._count = count
         self._note = note
         self._busy: dict[Connection, float] = {}
         self._sent = 0
 
-    def run(self) -> float:
+    def run(self, seconds: float) -> float:
         began = time.perf_counter()
-        give_up = self._count / self._rate + _PATIENCE_SECONDS
-        while self._sent < self._count or self._busy:
-            now = time.perf_counter() - began
+        while (now := time.perf_counter() - began) < seconds:
             self._send_due(now)
-            if now > give_up:
-                raise TimeoutError(f"{len(self._busy)} requests were not answered")
             self._receive(self._pause(now), began)
-        return self._count / (time.perf_counter() - began)
+        while self._busy:
+            if time.perf_counter() - began > seconds + _PATIENCE_SECONDS:
+                raise TimeoutError(f"{len(self._busy)} requests were not answered")
+            self._receive(_LONGEST_PAUSE_SECONDS, began)
+        return self._sent / seconds
 
     def _send_due(self, now: float) -> None:
-        due = min(self._count, int(now * self._rate) + 1)
-        while self._sent < due and self._idle:
+        while self._sent <= now * self._rate and self._idle:
             connection = self._idle.popleft()
             self._busy[connection] = self._sent / self._rate
             self._sent += 1
@@ -98,7 +98,7 @@ class _Run:
 
     def _pause(self, now: float) -> float:
         """Return the seconds until the next request leaves, unless an answer comes before."""
-        if self._sent >= self._count or not self._idle:
+        if not self._idle:
             return _LONGEST_PAUSE_SECONDS
         return min(_LONGEST_PAUSE_SECONDS, max(0.0, self._sent / self._rate - now))
 

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Final
+
+from tests.bench.machine import commit, machine, versions
+from tests.bench.report import Findings
+from tests.bench.stage import Stage
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 _MACHINE: Final = "## Measured on "
 _EARLIER: Final = "### Earlier runs"
 _HEADLINE: Final = re.compile(r"^(\d{4}-\d\d-\d\d, .+)$", re.MULTILINE)
+
+
+def keep(
+    path: Path, stage: Stage, title: str, findings: Findings, *, command: str, seconds: float
+) -> str:
+    """Put a section's new run into the page, and return its text.
+
+    Args:
+        path: Of the page.
+        stage: Where it was measured.
+        title: Of the section.
+        findings: What was found.
+        command: That measures it again.
+        seconds: How long it took.
+
+    """
+    stamp = f"{time.strftime('%Y-%m-%d')}, commit {commit()}: {findings.headline}."
+    facts = f"{versions(stage.server, stage.binary)}; `{command}`, {seconds:.0f} s."
+    body = f"{facts}\n\n{findings.markdown()}"
+    before = path.read_text("utf-8") if path.exists() else ""
+    path.write_text(updated(before, machine(), title, stamp, body), "utf-8")
+    return f"### {title}\n\n{stamp}\n\n{body}"
 
 
 def updated(page: str, machine: str, title: str, stamp: str, body: str) -> str:
