@@ -115,10 +115,10 @@ class World:
 
 
 @contextmanager
-def world(stage: Stage, folder: Path) -> Iterator[World]:
-    """Give an empty world, with its server in a new folder."""
+def world(stage: Stage, folder: Path, **settings: str) -> Iterator[World]:
+    """Give an empty world, with its server in a new folder; `settings` are the service's."""
     folder.mkdir()
     with ExitStack() as resources:
         server = resources.enter_context(stage.redis(folder))
-        program = resources.enter_context(stage.service(folder, server))
+        program = resources.enter_context(stage.service(folder, server, **settings))
         yield World(server, program, resources.enter_context(direct(server.socket)))
