@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import count
 from typing import Final
 
@@ -37,9 +37,10 @@ async def busy_desk(redis_url: str) -> AsyncIterator[Desk]:
 class Crowd:
     """Callers who do everything that can be done, as fast as they can."""
 
-    def __init__(self, desk: Desk) -> None:
-        """Let them all call at one desk."""
+    def __init__(self, desk: Desk, ways: Sequence[int]) -> None:
+        """Let them all call at one desk, in these of the ways."""
         self._desk = desk
+        self._ways = ways
         self._customers: Iterator[int] = count(1)
         self._random = random.Random(4)  # noqa: S311 - which call comes next is no secret
         self.calls = 0
@@ -48,7 +49,7 @@ class Crowd:
         """Make one customer's calls."""
         desk, customer = self._desk, next(self._customers)
         basket = [(id_, OFFER) for id_ in self._random.choices(IDS, k=self._random.randint(1, 3))]
-        for way in self._random.sample(range(9), k=4):
+        for way in self._random.sample(self._ways, k=4):
             with contextlib.suppress(OpenBookingError):
                 await self._do(desk, way, customer, basket)
             self.calls += 1
@@ -91,13 +92,13 @@ class Crowd:
 
 
 @contextlib.asynccontextmanager
-async def crowded(desk: Desk) -> AsyncIterator[Crowd]:
+async def crowded(desk: Desk, ways: Sequence[int] = range(9)) -> AsyncIterator[Crowd]:
     """Let a crowd call, and a sweeper sweep, for as long as the context lasts."""
     await desk.register(2000, HALL, **{"@type": "CapacityPool"})
     for number, id_ in enumerate(IDS):
         pools = [{"@id": HALL, "spaces": number}] if number > 3 else None
         await desk.register(5 if number < 2 else 500, id_, capacityPools=pools)
-    crowd = Crowd(desk)
+    crowd = Crowd(desk, ways)
     tasks = [asyncio.create_task(crowd.run()) for _ in range(CALLERS)]
     tasks.append(asyncio.create_task(sweeper_of(desk).run()))
     try:
@@ -129,7 +130,8 @@ async def test_nothing_is_called_wrong_while_everything_changes(busy_desk, monke
 async def test_damage_is_mended_while_everything_changes(busy_desk, monkeypatch):
     """What is wrong is mended by as much as it is wrong, though it changes all the time."""
     monkeypatch.setattr("service.verify.checking._PAUSE_SECONDS", 0.1)
-    async with crowded(busy_desk):
+    # Where somebody cancels or deletes in every round, nothing can be said of what is booked.
+    async with crowded(busy_desk, [0, 1, 2, 5, 7, 8]):
         keys = busy_desk.store.orders._keys
         partition = keys.seller(SELLER).partition
         for id_ in (IDS[2], HALL):
