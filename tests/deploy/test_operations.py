@@ -17,7 +17,7 @@ from service.store.check import SCHEMA
 from service.store.connect import connection_factory
 from tests.polling import eventually as eventually_async
 from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, eventually, run
-from tests.servers import RedisServer, redis_binary, valkey_binary
+from tests.servers import RedisServer, free_port, redis_binary, valkey_binary
 from tests.store import stored_format
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -25,16 +25,22 @@ PASSWORD = uuid.uuid4().hex
 MINE = f"?id={OPPORTUNITY}"
 
 
+def binary_of(kind: str) -> str:
+    """Return the program of a kind of server; the test is skipped where there is none."""
+    binary = valkey_binary() if kind == "valkey" else redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not on the PATH")
+    return binary
+
+
 @pytest.fixture(params=["valkey", "redis"])
 def server(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[RedisServer]:
     """Give a server of the test's own, of each kind in turn."""
-    binary = valkey_binary() if request.param == "valkey" else redis_binary()
-    if binary is None:
-        pytest.skip("redis-server is not on the PATH")
     folder = short_folder / "redis"
     folder.mkdir()
+    binary = binary_of(request.param)
     # Whoever asks for a snapshot would wait for others who might.
-    with RedisServer(binary, folder, repl_diskless_sync_delay=0) as server:
+    with RedisServer(binary, folder, appendonly="yes", repl_diskless_sync_delay=0) as server:
         yield server
 
 
@@ -66,25 +72,60 @@ def test_settings_that_are_named_exist() -> None:
 
 async def test_the_access_list_is_enough(short_folder: Path, server: RedisServer) -> None:
     """A service whose Redis user has the page's rights does all it does, and is denied nothing."""
+    durability = "disk" if server.binary == valkey_binary() else "memory"
+    async with connected(server) as operator:
+        await operator.command(*rights())
+        await nothing_is_denied(
+            short_folder,
+            operator,
+            LEASE_REDIS_URL=f"unix://lease:{PASSWORD}@{server.socket}",
+            LEASE_DURABILITY=durability,
+        )
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_the_access_list_is_enough_for_a_cluster(short_folder: Path, kind: str) -> None:
+    """With what the page adds for a cluster, a node of one denies nothing either."""
+    folder, port = short_folder / "redis", free_port()
+    folder.mkdir()
+    [more] = re.findall(r"On a cluster it needs `(\S+)`", PAGE)
+    node = RedisServer(binary_of(kind), folder, port=port, cluster_enabled="yes")
+    with node:
+        async with connected(node) as operator:
+            await operator.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            await operator.command(*rights(), more)
+
+            async def is_ready() -> bool:
+                return b"cluster_state:ok" in await operator.command("CLUSTER", "INFO")
+
+            await eventually_async(is_ready)
+            url = f"redis+cluster://lease:{PASSWORD}@127.0.0.1:{port}"
+            await nothing_is_denied(short_folder, operator, LEASE_REDIS_URL=url)
+
+
+def rights() -> list[str]:
+    """Return the page's command that makes the service's user, with a password."""
     [line] = re.findall(r"^ACL SETUSER .+$", PAGE, re.MULTILINE)
-    settings = {
-        "LEASE_REDIS_URL": f"unix://lease:{PASSWORD}@{server.socket}",
+    return str(line).replace("PASSWORD", PASSWORD).split()
+
+
+async def nothing_is_denied(folder: Path, operator: Batcher, **settings: str) -> None:
+    """Let the service do all it does, as the user of its address; Redis must deny it nothing."""
+    settings |= {
         "LEASE_WEBHOOK_URL": "http://127.0.0.1:9/nobody",
         "LEASE_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     }
-    async with connected(server) as operator:
-        await operator.command(*line.replace("PASSWORD", PASSWORD).split())
 
-        async def is_counted() -> bool:
-            return bool(await operator.command("KEYS", "lease:conflicts:*"))
+    async def is_counted() -> bool:
+        return bool(await operator.command("KEYS", "lease:conflicts:*"))
 
-        with Program(short_folder, **settings) as program:
-            do_everything(program)
-            await eventually_async(is_counted)
-            verified = run(short_folder, "verify", "--repair", **settings)
-            assert verified.returncode == 0, verified.stdout + verified.stderr
-            assert program.stop() == 0
-        assert await operator.command("ACL", "LOG") == []
+    with Program(folder, **settings) as program:
+        do_everything(program)
+        await eventually_async(is_counted)
+        verified = run(folder, "verify", "--repair", **settings)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert program.stop() == 0
+    assert await operator.command("ACL", "LOG") == []
 
 
 def do_everything(program: Program) -> None:
