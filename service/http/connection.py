@@ -6,6 +6,8 @@ likes. Here one look a second at every connection ends that, and costs a request
 
 from __future__ import annotations
 
+import socket
+import struct
 import uuid
 from typing import Final
 
@@ -32,6 +34,7 @@ MOVE_SECONDS: Final = 20.0
 
 MOVE_BYTES: Final = 1024
 
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 _REQUEST_TIMEOUT: Final = 408
 _HEADERS_TOO_LARGE: Final = 431
 
@@ -125,5 +128,7 @@ class Connection(web.RequestHandler):
                 )
             )
         elif self.transport is not None:
-            # What it has not taken is not sent any more.
+            # What it has not taken is thrown away, by the kernel too, which would keep megabytes.
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()
