@@ -6,14 +6,21 @@ The struct is the only place that says what a setting is, in which unit, and wha
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from service.setting_text import (
+    convert,
+    default_text,
+    in_one_line,
+    invalid,
+    meta_of,
+    unknown,
+)
 from service.setting_types import (
     Address,
     ByteCount,
@@ -292,16 +299,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         for variable, text in sorted(given.items()):
             if variable not in fields:
                 if not _KUBERNETES_LINK.fullmatch(f"{variable}={text}"):
-                    problems.append(_unknown(variable, fields))
+                    problems.append(unknown(variable, fields))
             elif text.strip():
                 try:
-                    values[fields[variable].name] = _convert(text.strip(), fields[variable])
+                    values[fields[variable].name] = convert(text.strip(), fields[variable])
                 except msgspec.ValidationError as error:
-                    problems.append(_invalid(variable, text, fields[variable], error))
+                    field = fields[variable]
+                    hidden = field.name in _SECRET
+                    problems.append(invalid(variable, text, field, error, is_secret=hidden))
         settings = cls(**values)
         problems.extend(settings._disagreements())
         if problems:
-            raise SettingsError("\n".join(map(_in_one_line, problems)))
+            raise SettingsError("\n".join(map(in_one_line, problems)))
         return settings
 
     def _disagreements(self) -> Iterator[str]:
@@ -344,55 +353,6 @@ def describe() -> Iterator[Setting]:
     for field in structs.fields(Settings):
         yield Setting(
             f"{PREFIX}{field.name.upper()}",
-            _meta(field).description or "",
-            _default_text(field.default),
+            meta_of(field).description or "",
+            default_text(field.default),
         )
-
-
-def _default_text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(value) or "none"
-    return "none" if value is None else str(value)
-
-
-def _meta(field: structs.FieldInfo) -> Meta:
-    return next(part for part in reversed(get_args(field.type)) if isinstance(part, Meta))
-
-
-def _convert(text: str, field: structs.FieldInfo) -> object:
-    listed = isinstance(field.default, tuple)
-    value = [part.strip() for part in text.split(",")] if listed else text
-    return msgspec.convert(value, field.type, strict=False, dec_hook=lambda kind, part: kind(part))
-
-
-def _invalid(
-    variable: str, text: str, field: structs.FieldInfo, error: msgspec.ValidationError
-) -> str:
-    problem = str(error).partition(" - at ")[0].removesuffix(", got `str`").rstrip(".")
-    if "regex" in problem or "enum" in problem:
-        problem = "not of the right form"
-    problem = (
-        problem.replace(" | null`", "`")
-        .replace("`int`", "a whole number")
-        .replace("`float`", "a number")
-        .replace("`bool`", "true or false")
-    )
-    shown = variable if field.name in _SECRET else f"{variable}={text}"
-    meta = _meta(field)
-    right = f"{variable}={(meta.examples or [''])[0]}"
-    return f"{shown}: {problem[0].lower()}{problem[1:]}; for example {right} ({meta.description})"
-
-
-def _in_one_line(problem: str) -> str:
-    """Show what no terminal shows: a value may hold anything."""
-    return "".join(
-        character if character.isprintable() else ascii(character).strip("'")
-        for character in problem
-    )
-
-
-def _unknown(variable: str, known: Mapping[str, object]) -> str:
-    nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0)[0]
-    return f"{variable} is not a setting: did you mean {nearest}?"
