@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ class Mischief(Enum):
     CUT_AFTER_SENDING = "when Redis has the call, before it answers"
     CUT_IN_THE_ANSWER = "in the middle of the answer"
     GARBLE_THE_ANSWER = "the answer comes, as noise"
+    HOLD_THE_CALL = "the call never gets to Redis"
     HOLD_THE_ANSWER = "the answer never comes"
 
 
@@ -30,9 +32,12 @@ class Proxy:
         """Listen at `listen`, for the Redis at `server`."""
         self.url = f"unix://{listen}"
         self.mischief: Mischief | None = None
+        self.about = b"EVAL"
+        """What is in a call that may meet it."""
         self.every = _EVERY
-        """Of so many chunks with a call one meets the mischief."""
+        """Of so many chunks with such calls one meets it."""
         self.incidents = 0
+        """How often it was met."""
         self._server = server
         self._listen = listen
         self._chunks = 0
@@ -62,57 +67,63 @@ class Proxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection; whichever side ends ends both."""
-        with contextlib.suppress(OSError):
-            answers, calls = await asyncio.open_unix_connection(self._server)
-            connection = _Connection()
-            ways = [
-                asyncio.ensure_future(self._pass_calls(connection, reader, calls)),
-                asyncio.ensure_future(_pass_answers(connection, answers, writer)),
-            ]
+        async with _closing(writer):
             try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
-                calls.close()
-        writer.close()
+                answers, calls = await asyncio.open_unix_connection(self._server)
+            except OSError:
+                return
+            async with _closing(calls):
+                fates: set[Mischief] = set()
+                ways = [
+                    asyncio.ensure_future(self._pass_calls(fates, reader, calls)),
+                    asyncio.ensure_future(self._pass_answers(fates, answers, writer)),
+                ]
+                try:
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for way in ways:
+                        way.cancel()
+                    await asyncio.gather(*ways, return_exceptions=True)
 
     async def _pass_calls(
-        self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, fates: set[Mischief], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while chunk := await reader.read(_CHUNK):
-            if self.mischief and b"EVAL" in chunk:
+            if self.mischief and self.about in chunk:
                 self._chunks += 1
                 if self._chunks % self.every == 0:
-                    self.incidents += 1
-                    connection.fate = self.mischief
-            if connection.fate is Mischief.CUT_BEFORE_SENDING:
+                    fates.add(self.mischief)
+            if Mischief.CUT_BEFORE_SENDING in fates:
+                self.incidents += 1
                 return
+            if Mischief.HOLD_THE_CALL in fates:
+                self.incidents += 1
+                continue
             writer.write(chunk)
             await writer.drain()
 
-
-class _Connection:
-    """What will happen to a connection."""
-
-    fate: Mischief | None = None
-
-
-async def _pass_answers(
-    connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    while chunk := await reader.read(_CHUNK):
-        match connection.fate:
-            case Mischief.CUT_AFTER_SENDING:
+    async def _pass_answers(
+        self, fates: set[Mischief], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while chunk := await reader.read(_CHUNK):
+            self.incidents += bool(fates)
+            if Mischief.CUT_AFTER_SENDING in fates:
                 return
-            case Mischief.CUT_IN_THE_ANSWER:
+            if Mischief.CUT_IN_THE_ANSWER in fates:
                 writer.write(chunk[: len(chunk) // 2])
                 return
-            case Mischief.GARBLE_THE_ANSWER:
+            if Mischief.GARBLE_THE_ANSWER in fates:
                 writer.write(bytes(byte ^ 0xFF for byte in chunk))
-            case Mischief.HOLD_THE_ANSWER:
-                continue
-            case _:
+            elif Mischief.HOLD_THE_ANSWER not in fates:
                 writer.write(chunk)
-        await writer.drain()
+            await writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

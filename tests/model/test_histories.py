@@ -18,7 +18,7 @@ from tests.conftest import make_short_folder
 from tests.model.crowd import rush
 from tests.model.history import History, RedisClock
 from tests.model.linear import Inconclusive, Violation
-from tests.process.program import ROOT, Program
+from tests.process.program import ROOT, Program, run
 from tests.servers import RedisServer
 
 AT_ONCE: Final = 10
@@ -26,6 +26,7 @@ ROUNDS: Final = {"short": 5, "long": 100}
 CONNECTIONS: Final = 100
 DURATIONS: Final = (1, 2)
 SETTINGS: Final = {
+    "LEASE_KEY_PREFIX": "histories",
     "LEASE_WORKERS": "2",
     "LEASE_ANONYMOUS_SECONDS": str(DURATIONS[0]),
     "LEASE_NAMED_SECONDS": str(DURATIONS[1]),
@@ -74,7 +75,10 @@ async def record(program: Program, redis_url: str, seeds: range) -> list[History
 
 @pytest.mark.timeout(0)
 async def test_every_history_is_linearizable(
-    program: Program, valkey_server: RedisServer, count_history: Callable[[int], None]
+    program: Program,
+    valkey_server: RedisServer,
+    short_folder: Path,
+    count_history: Callable[[int], None],
 ) -> None:
     """Rules 1 to 17 and 20: whatever 50 callers are answered, one at a time could have been."""
     is_long = settings.get_current_profile_name() == "long"
@@ -83,6 +87,9 @@ async def test_every_history_is_linearizable(
         for history in await record(program, valkey_server.url, seeds):
             history.check(DURATIONS)
             count_history(len(history.events))
+    stored = {"LEASE_REDIS_URL": valkey_server.url, **SETTINGS}
+    verified = await asyncio.to_thread(run, short_folder, "verify", **stored)
+    assert verified.returncode == 0, verified.stdout
 
 
 @pytest.mark.parametrize("fault", BROKEN)
@@ -98,7 +105,7 @@ async def test_a_broken_service_is_found_out(fault: str, valkey_server: RedisSer
         script.write_text(text.replace(whole, broken))
         prefix = f"broken-{[*BROKEN].index(fault)}"
         changes = {"LEASE_REDIS_URL": valkey_server.url, "LEASE_KEY_PREFIX": prefix}
-        with Program(Path(folder), PYTHONPATH=folder, **changes, **SETTINGS) as program:
+        with Program(Path(folder), PYTHONPATH=folder, **SETTINGS | changes) as program:
             histories = await record(program, valkey_server.url, range(6))
     assert any(map(is_found_out, histories))
 
