@@ -23,15 +23,17 @@ CUSTOMERS: Final = 40
 class Evening:
     """Customers who come, choose, wait, book, cancel or forget about it."""
 
-    def __init__(self, url: str, *, seconds: float) -> None:
+    def __init__(self, url: str, *, seconds: float, capacity: int) -> None:
         """Prepare it; the same Customers come to every evening.
 
         Args:
             url: Of the service.
             seconds: How long it lasts.
+            capacity: Spaces of each class; of few, many are refused.
 
         """
         self._url = url
+        self._capacity = capacity
         self._until = time.monotonic() + seconds
         self._chance = random.Random(20)  # noqa: S311 - a rehearsal, no secret
 
@@ -40,7 +42,10 @@ class Evening:
         async with LeaseService.connect(self._url) as service:
             done = await service.register(
                 OpportunityRegistration(
-                    id=id_, type="ScheduledSession", seller=SELLER, maximum_attendee_capacity=16
+                    id=id_,
+                    type="ScheduledSession",
+                    seller=SELLER,
+                    maximum_attendee_capacity=self._capacity,
                 )
                 for id_ in CLASSES
             )
