@@ -17,6 +17,7 @@ from service.http.routes import OPERATIONS
 from service.http.serving import IN_FLIGHT_SECONDS
 from service.serve import _MARGIN_SECONDS
 from service.settings import Settings
+from service.store.address import Location
 from service.store.batcher import Batcher
 from service.store.check import check_nodes
 from service.store.connect import connection_factory
@@ -153,6 +154,7 @@ def test_the_settings_are_settings(manifests: list[Manifest]) -> None:
         made = environment(container)
         settings = Settings.from_environ(made)
         assert settings.redis_url is not None
+        assert Location.read(settings.redis_url)
         assert "$(" not in "".join(made.values())
 
 
