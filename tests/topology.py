@@ -85,9 +85,9 @@ class _Servers:
 
 
 class ClusterServers(_Servers):
-    """A Valkey Cluster of 3 primaries, with or without a replica for each."""
+    """A Valkey Cluster of primaries, 3 if not told otherwise, and a replica for each, or none."""
 
-    def __init__(self, folder: Path, *, replicas: bool = True) -> None:
+    def __init__(self, folder: Path, *, replicas: bool = True, primaries: int = PRIMARIES) -> None:
         """Prepare it; its servers have folders in `folder`."""
         super().__init__()
         members = [
@@ -101,10 +101,10 @@ class ClusterServers(_Servers):
                 repl_ping_replica_period=1,
                 enable_debug_command="yes",
             )
-            for number in range(2 * PRIMARIES if replicas else PRIMARIES)
+            for number in range(2 * primaries if replicas else primaries)
         ]
-        self.primaries = members[:PRIMARIES]
-        self.replicas = members[PRIMARIES:]
+        self.primaries = members[:primaries]
+        self.replicas = members[primaries:]
         self.members = members
 
     @property
@@ -122,7 +122,8 @@ class ClusterServers(_Servers):
             bus = int(member.client.config_get("cluster-port")["cluster-port"] or 0)
             first.ask("CLUSTER", "MEET", "127.0.0.1", member.port, bus)
         for number, member in enumerate(self.primaries):
-            begin, end = SLOTS * number // PRIMARIES, SLOTS * (number + 1) // PRIMARIES - 1
+            share = SLOTS / len(self.primaries)
+            begin, end = int(share * number), int(share * (number + 1)) - 1
             member.ask("CLUSTER", "ADDSLOTSRANGE", begin, end)
         for member in self.members:
             until(lambda member=member: self._known_by(member) == len(self.members))  # type: ignore[misc] # mypy does not infer a lambda's default

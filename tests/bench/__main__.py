@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from tests.bench import (
     breadth,
+    cluster,
     comparison,
     expiry,
     growth,
@@ -40,6 +41,7 @@ SECTIONS: Final = {
     "growth": Section("Growth", growth.measure),
     "items": Section("Items per Order", breadth.measure_items),
     "connections": Section("Connections", breadth.measure_connections),
+    "cluster": Section("Cluster", cluster.measure),
     "instructions": Section("Instructions", instructions.measure, by_default=False),
     "registration": Section("Registration", registration.measure, by_default=False),
     "expiry": Section("Expiry", expiry.measure, by_default=False),

@@ -6,6 +6,8 @@ from itertools import islice
 import pytest
 
 from tests.bench import open_loop, traffic
+from tests.bench.cluster import Share, on_paper
+from tests.bench.cluster import request as request_of_a_seller
 from tests.bench.soak import Customers, trend
 
 
@@ -83,3 +85,15 @@ def test_a_trend_is_that_of_the_second_half():
     assert rising.per_hour == pytest.approx(3_600)
     assert rising.before == pytest.approx(50)
     assert rising.after == pytest.approx(99)
+
+
+def test_more_machines_are_reckoned_from_processor_time():
+    """Primaries of 50 µs per call answer 20,000 each, and workers of 100 µs take two cores."""
+    assert on_paper(Share(rate=1.0, worker=100.0, primary=50.0), 3) == (60_000, 6.0)
+
+
+def test_every_seller_has_an_opportunity():
+    """The Seller of a request has the number of its Opportunity, in as many bytes."""
+    text = request_of_a_seller().fill(1, 42)
+    assert text.count(b"0000042") == 3
+    assert len(text) == len(traffic.c1())

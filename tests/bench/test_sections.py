@@ -15,6 +15,7 @@ NEEDS = {
     "growth": ("wrk",),
     "items": ("wrk",),
     "connections": ("wrk",),
+    "cluster": ("wrk",),
     "registration": (),
 }
 
