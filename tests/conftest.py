@@ -13,6 +13,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 from service.store.batcher import Batcher
 from service.store.connect import ConnectionFactory, connection_factory
 from tests.servers import RedisServer, redis_binary, valkey_binary
+from tests.topology import ClusterServers
 
 
 def make_short_folder() -> tempfile.TemporaryDirectory[str]:
@@ -60,15 +61,27 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     return server.url
 
 
-@pytest.fixture(params=["fakeredis", "valkey", "redis"])
-def make_connection(request: pytest.FixtureRequest) -> ConnectionFactory:
-    """Give the way to each kind of server in turn."""
-    if request.param == "fakeredis":
+@pytest.fixture(scope="session")
+def cluster_servers() -> Iterator[ClusterServers]:
+    """Give a cluster of three nodes, started once for all tests."""
+    with make_short_folder() as folder, ClusterServers(Path(folder), replicas=False) as servers:
+        yield servers
+
+
+def way_to(kind: str, request: pytest.FixtureRequest) -> ConnectionFactory:
+    """Return what makes connections to a kind of server: `fakeredis`, `valkey` or `redis`."""
+    if kind == "fakeredis":
         fake = FakeAsyncRedis(server=FakeServer(), protocol=2)
         factory: ConnectionFactory = fake.connection_pool.make_connection
         return factory
-    server: RedisServer = request.getfixturevalue(f"{request.param}_server")
+    server: RedisServer = request.getfixturevalue(f"{kind}_server")
     return connection_factory(server.url)
+
+
+@pytest.fixture(params=["fakeredis", "valkey", "redis"])
+def make_connection(request: pytest.FixtureRequest) -> ConnectionFactory:
+    """Give the way to each kind of server in turn."""
+    return way_to(request.param, request)
 
 
 @pytest.fixture

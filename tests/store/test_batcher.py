@@ -1,16 +1,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from service.store.batcher import MAXIMUM_BATCH, Batcher, Script
-from service.store.connect import connection_factory
+from service.store.connect import ConnectionFactory, connection_factory
 from service.store.errors import MisuseError, NothingSentError
 
 ECHO = Script.of("echo", "return {KEYS[1], ARGV[1]}")
 COUNT = Script.of("count", "return redis.call('INCRBY', KEYS[1], ARGV[1])")
 FAULTY = Script.of("faulty", "return redis.call('INCR', KEYS[1], 'one word too many')")
+
+
+@pytest.fixture
+async def batcher(make_connection: ConnectionFactory) -> AsyncIterator[Batcher]:
+    """Give a batcher on each kind of server in turn: a cluster has one for each of its nodes."""
+    batcher = Batcher(make_connection)
+    await batcher.command("FLUSHALL")
+    await batcher.command("SCRIPT", "FLUSH")
+    yield batcher
+    await batcher.close()
 
 
 async def test_each_caller_gets_its_own_reply(batcher: Batcher) -> None:
