@@ -147,12 +147,28 @@ class ClusterServers(_Servers):
 
     def move(self, slot: int, target: Member) -> None:
         """Move a slot key by key, as `redis-cli --cluster reshard` does."""
+        self.finish_moving(slot, self.begin_to_move(slot, target), target)
+
+    def begin_to_move(self, slot: int, target: Member) -> Member:
+        """Let two nodes know that a slot is on its way; return the one that has it."""
         source = self.owner(slot)
         target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", self.id(source))
         source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", self.id(target))
-        while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 10):
-            source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-        for member in (target, source, *self.primaries):
+        return source
+
+    @staticmethod
+    def move_a_key(slot: int, source: Member, target: Member) -> bool:
+        """Move one key of a slot; tell whether there was one."""
+        keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1)
+        if keys:
+            source.ask("MIGRATE", "127.0.0.1", target.port, *keys, 0, 5000)
+        return bool(keys)
+
+    def finish_moving(self, slot: int, source: Member, target: Member) -> None:
+        """Move all keys of a slot that are left, and let everybody know."""
+        while self.move_a_key(slot, source, target):
+            pass
+        for member in (target, *self.primaries):
             member.ask("CLUSTER", "SETSLOT", slot, "NODE", self.id(target))
 
     @staticmethod
