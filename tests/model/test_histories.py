@@ -80,7 +80,7 @@ async def test_every_history_is_linearizable(
     short_folder: Path,
     count_history: Callable[[int], None],
 ) -> None:
-    """Rules 1 to 17 and 20: whatever 50 callers are answered, one at a time could have been."""
+    """Rules 1–12, 15–17 and 20: what 50 callers are answered at once, some order explains."""
     is_long = settings.get_current_profile_name() == "long"
     for number in range(ROUNDS["long" if is_long else "short"]):
         seeds = range(number * AT_ONCE, (number + 1) * AT_ONCE)
