@@ -24,19 +24,18 @@ local groups = read_groups(3, 1)
 for _, group in ipairs(groups) do
   -- Calls wait for the whole step: a thousand holds are enough for one.
   if budget > 0 then
-    read_opportunity(group)
-    if group.known and group.next and group.next <= now then
-      budget = budget - settle(group, due_key, now, 1)
+    read_totals(group)
+    if group.known then
+      budget = budget - settle(group, now, 1)
       moved = moved + (group.moved and 1 or 0)
-    elseif group.known and group.next then
-      call('ZADD', due_key, group.next, group.ref)
-    elseif group.known then
-      call('ZREM', due_key, group.ref)
+      -- It may have been listed for an expiry that is none any more.
+      group.is_settled = true
     elseif tonumber(call('ZSCORE', due_key, group.ref) or now + 1) <= now then
       call('ZREM', feed_key, group.ref)
       call('ZREM', due_key, group.ref)
     end
   end
 end
+update_due(due_key, groups)
 move_in_feed(feed_key, groups, now, microseconds)
 return told(moved)

@@ -29,12 +29,12 @@ local function price_items(group)
 end
 
 -- Settles an Opportunity, and finds what this Order may have of it by rule 1 (`available`).
-local function open_resource(group, lease, due_key, now)
+local function open_resource(group, lease, now)
   group.keep, group.kept, group.demand, group.taken, group.quoted = 0, 0, 0, 0, 0
   if not group.known then
     return
   end
-  settle(group, due_key, now)
+  settle(group, now)
   read_held(group, lease)
   group.room = group.capacity - group.booked
   group.others = group.leased - group.had
@@ -105,7 +105,7 @@ end
 local function in_order(groups)
   local items = {}
   for _, group in ipairs(groups) do
-    for _, item in ipairs(group.known and not group.settled and group.items or {}) do
+    for _, item in ipairs(group.known and not group.fits and group.items or {}) do
       if not item.unknown then
         items[#items + 1] = { item, group, tonumber(item.position) }
       end
@@ -131,12 +131,13 @@ end
 -- `limit` is the most spaces per Order and Opportunity. Returns how many OrderItems have an error.
 local function assess(groups, lease, limit, due_key, now)
   for _, group in ipairs(groups) do
-    open_resource(group, lease, due_key, now)
+    open_resource(group, lease, now)
   end
+  update_due(due_key, groups)
   for _, group in ipairs(groups) do
     group.rank, group.resources = 0, resources_of(group, groups)
-    group.settled = fits_alone(group, limit)
-    if not group.settled then
+    group.fits = fits_alone(group, limit)
+    if not group.fits then
       group.keep = min(group.had, group.wanted)
       group.used = group.keep
       for _, resource in ipairs(group.resources) do

@@ -29,13 +29,29 @@ local LAPSED = 9
 -- Expired holds are dropped this many at a time: `unpack` and replies stay small.
 local PORTION = 1000
 
-local COLUMNS = {
-  'capacity', 'booked', 'leased', 'epoch', 'type', 'next', 'offers', 'id', 'named', 'proposed', 'pools', 'draws',
-}
+-- Takes over what is leased of an Opportunity, and what tells of it; returns whether it is registered.
+local function take_totals(group, capacity, leased, kind, next_second, named, proposed, draws)
+  group.type, group.draws = kind, draws
+  if not capacity then
+    return false
+  end
+  group.known, group.capacity, group.leased = true, tonumber(capacity), tonumber(leased)
+  group.next, group.named, group.proposed = tonumber(next_second or nil), tonumber(named or 0), tonumber(proposed or 0)
+  group.written = { named = group.named, proposed = group.proposed }
+  return true
+end
+
+-- Reads no more of an Opportunity than what is leased of it.
+local function read_totals(group)
+  local fields = { 'capacity', 'leased', 'type', 'next', 'named', 'proposed', 'draws' }
+  take_totals(group, unpack(call('HMGET', group.key, unpack(fields))))
+end
 
 -- Reads the hash of an Opportunity into `group`, with the offers that its OrderItems name.
 local function read_opportunity(group)
-  local names, column = { unpack(COLUMNS) }, {}
+  local names, column = {
+    'capacity', 'leased', 'type', 'next', 'named', 'proposed', 'draws', 'booked', 'epoch', 'offers', 'id', 'pools',
+  }, {}
   for _, item in ipairs(group.items) do
     if not column[item.offer] then
       names[#names + 1] = 'offer:' .. item.offer
@@ -44,17 +60,12 @@ local function read_opportunity(group)
   end
   local values = call('HMGET', group.key, unpack(names))
   group.rows, group.had, group.wanted, group.pools = {}, 0, 0, {}
-  group.type, group.draws = values[5], values[12]
-  if not values[1] then
+  if not take_totals(group, unpack(values, 1, 7)) then
     return
   end
-  group.known = true
-  group.capacity, group.booked, group.leased = tonumber(values[1]), tonumber(values[2]), tonumber(values[3])
-  group.epoch, group.next = values[4], tonumber(values[6] or nil)
-  group.offers_known, group.id = values[7], values[8]
-  group.named, group.proposed = tonumber(values[9] or 0), tonumber(values[10] or 0)
-  group.written = { named = group.named, proposed = group.proposed }
-  group.pools_text = values[11] or ''
+  group.booked, group.epoch = tonumber(values[8]), values[9]
+  group.offers_known, group.id = values[10], values[11]
+  group.pools_text = values[12] or ''
   for ref, spaces in string.gmatch(group.pools_text, '(%S+):(%d+)') do
     group.pools[#group.pools + 1] = { ref = ref, spaces = tonumber(spaces) }
   end
@@ -94,8 +105,8 @@ local function told(reply)
 end
 
 -- Drops the holds of an Opportunity that have expired, and corrects its totals (rule 12): all of
--- them, or `portions` of a thousand. Returns how many.
-local function settle(group, due_key, now, portions)
+-- them, or `portions` of a thousand. Returns how many; `update_due` is to follow.
+local function settle(group, now, portions)
   if not group.next or group.next > now then
     return 0
   end
@@ -114,14 +125,28 @@ local function settle(group, due_key, now, portions)
     portions = portions and portions - 1
   until #expired < PORTION or portions == 0
   group.next = group.leased > 0 and tonumber(call('ZRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2]) or nil
-  if group.next then
-    call('ZADD', due_key, group.next, group.ref)
-  else
-    call('ZREM', due_key, group.ref)
-  end
   write_totals(group, 'next', group.next or '')
-  group.moved = group.leased ~= before
+  group.is_settled, group.moved = true, group.leased ~= before
   return dropped
+end
+
+-- Brings the sweeper's list up to date with the groups that were settled.
+local function update_due(due_key, groups)
+  local later, over = {}, {}
+  for _, group in ipairs(groups) do
+    if group.is_settled and group.next then
+      later[#later + 1] = group.next
+      later[#later + 1] = group.ref
+    elseif group.is_settled then
+      over[#over + 1] = group.ref
+    end
+  end
+  if #later > 0 then
+    call('ZADD', due_key, unpack(later))
+  end
+  if #over > 0 then
+    call('ZREM', due_key, unpack(over))
+  end
 end
 
 -- Moves the Opportunities of the groups that changed what is free, and those that draw on a pool

@@ -76,10 +76,10 @@ end
 -- Returns when an Order UUID was first leased, now if it was not, and remembers it: a lease that
 -- ended and is made again within the maximum hold does not begin anew.
 local function first_leased(age_key, now, maximum_hold)
-  local first = tonumber(call('SET', age_key, now, 'NX', 'GET', 'EXAT', now + maximum_hold) or nil)
-  if not first then
+  if call('SET', age_key, now, 'NX', 'EXAT', now + maximum_hold) then
     return now
   end
+  local first = tonumber(call('GET', age_key) or now)
   first = first + maximum_hold > now and first or now
   call('SET', age_key, first, 'EXAT', first + maximum_hold)
   return first

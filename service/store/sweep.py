@@ -15,8 +15,8 @@ from service.store.scripts import ListKeys, load_scripts
 _LOOK: Final = 500
 """Opportunities that are looked up at once."""
 
-_STEP: Final = 50
-"""Opportunities of one step of Redis's: it takes about a millisecond, for which all calls wait."""
+_STEP: Final = 100
+"""Opportunities of one step of Redis's: a millisecond or two, for which all calls wait."""
 
 
 class DueList:
