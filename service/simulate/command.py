@@ -16,7 +16,8 @@ import msgspec
 from service.simulate import address
 from service.simulate.address import AddressError
 from service.simulate.audit import REDIS_URL
-from service.simulate.scenario import PRESETS, ScenarioError, scenario
+from service.simulate.run import Plan
+from service.simulate.scenario import PRESETS, Scenario, ScenarioError, scenario
 from service.simulate.site import OWN_SELLER
 
 COMMAND: Final = "simulate"
@@ -26,19 +27,7 @@ _MOST_CONNECTIONS: Final = 4_000
 _EXTRA: Final = ("matplotlib", "rich")
 _BAD_ARGUMENTS: Final = 2
 _FAILED: Final = 1
-_NUMBERS: Final = (
-    "customers",
-    "duration_seconds",
-    "rush",
-    "opportunities",
-    "spaces",
-    "skew",
-    "items",
-    "think_seconds",
-    "abandon",
-    "lease_seconds",
-    "seed",
-)
+_INTERRUPTED: Final = 130
 
 _DESCRIPTION: Final = f"""\
 Sends Customers to a running service, and shows what they met: how long they waited, who got a
@@ -92,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
         used, 2 for bad arguments.
 
     """
-    changes = {name: value for name in _NUMBERS if (value := getattr(options, name)) is not None}
+    numbers = {name: getattr(options, name) for name in Scenario.__struct_fields__}
+    changes = {name: number for name, number in numbers.items() if number is not None}
     try:
         address.check(options.url, is_permitted=options.is_permitted)
         wanted = scenario(options.preset, changes, rate=options.rate)
@@ -110,7 +100,6 @@ def run(options: argparse.Namespace) -> int:
             _FAILED,
         )
     from service.simulate.perform import perform  # noqa: PLC0415 - it imports the extra's libraries
-    from service.simulate.run import Plan  # noqa: PLC0415 - it needs an event loop, as that does
 
     plan = Plan(
         url=options.url,
@@ -122,7 +111,10 @@ def run(options: argparse.Namespace) -> int:
         keeps=options.keep,
         redis_url=options.redis_url,
     )
-    return perform(plan, options.output or _folder(), as_json=options.json)
+    try:
+        return perform(plan, options.output or _folder(), as_json=options.json)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 def _add_service(group: argparse._ArgumentGroup) -> None:

@@ -20,7 +20,7 @@ from service.simulate.site import SiteError
 
 _WIDTH: Final = 96
 _FAILED: Final = 1
-_INTERRUPTED: Final = 130
+_AWAY: Final = 503
 
 
 def perform(plan: Plan, folder: Path, *, as_json: bool) -> int:
@@ -34,6 +34,9 @@ def perform(plan: Plan, folder: Path, *, as_json: bool) -> int:
     Returns:
         0 if nothing was oversold; 1 if something was, or the service could not be used.
 
+    Raises:
+        KeyboardInterrupt: A second Ctrl-C came, or one while nothing is played.
+
     """
     progress = Console(stderr=True)
     try:
@@ -46,8 +49,6 @@ def perform(plan: Plan, folder: Path, *, as_json: bool) -> int:
         with contextlib.suppress(OSError):
             folder.rmdir()
         return _complain(_trouble(plan.url, error))
-    except KeyboardInterrupt:
-        return _INTERRUPTED
     if as_json:
         sys.stdout.write(encoded(findings).decode())
     else:
@@ -81,7 +82,7 @@ def write(findings: Findings, folder: Path) -> None:
 
 def _trouble(url: str, error: Exception) -> str:
     if isinstance(error, OpenBookingError):
-        if error.__cause__ is not None:
+        if error.__cause__ is not None and error.status_code == _AWAY:
             return (
                 f"nobody answers at {url} ({type(error.__cause__).__name__}). Start a service"
                 " («lease-service serve», or «make run» in a clone of the project), then say this"

@@ -87,9 +87,9 @@ async def _run(plan: Plan, show: Show) -> Findings:
             with _ended_by_signals(world.clock):
                 showing = asyncio.create_task(_show(world, plan.scenario, show))
                 await play(world, plan.scenario)
+                seconds = world.clock.now()
+                cores = (_cpu_seconds() - cpu) / seconds
                 await showing
-            seconds = world.clock.now()
-            cores = (_cpu_seconds() - cpu) / seconds
             verdict = await _verdict(patient, world, plan.redis_url)
         return _findings(plan, world, verdict, began=began, seconds=seconds, cores=cores)
 

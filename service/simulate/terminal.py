@@ -90,10 +90,9 @@ def _scene(plan: Plan, world: World, scenario: Scenario) -> RenderableType:
         numbers.add_row(*(cell for pair in rows[first : first + 3] for cell in pair))
     title = Text.assemble((plan.preset, "bold"), ("  at ", "dim"), plan.url)
     time_left = Table.grid(padding=(0, 1))
-    time_left.add_row(
-        ProgressBar(scenario.duration_seconds, now, width=_BAR_WIDTH),
-        f"{min(now, scenario.duration_seconds):.0f} of {scenario.duration_seconds:.0f} s",
-    )
+    whole = scenario.duration_seconds
+    said = f"{now:.0f} of {whole:.0f} s" if now < whole else "nobody else comes"
+    time_left.add_row(ProgressBar(whole, min(now, whole), width=_BAR_WIDTH), said)
     scene = Group(title, Text(), time_left, Text(), numbers, Text(), _bar(tape.spaces))
     return Padding(Group(scene, Text("\nCtrl-C ends it, with its report.", "dim")), (1, 2))
 

@@ -24,7 +24,7 @@ PARTNER: Final = "simulate"
 _FIRST_FAILURE: Final = 500
 _UNREADABLE: Final = "an answer that cannot be read"
 _NO_ANSWER: Final = "no answer"
-_BUSY: Final = "OrderAlreadyExistsError"
+_TAKEN: Final = "OrderAlreadyExistsError"
 
 
 class Bookings:
@@ -173,8 +173,6 @@ async def _reply(call: Callable[[], Awaitable[object]]) -> Reply:
         answer = await call()
     except OpenBookingError as error:
         return _refusal(error)
-    except DecodeError:
-        return Reply(Result.FAILED, _UNREADABLE)
     return _quoted(answer) if isinstance(answer, Quoted) else Reply(Result.DONE)
 
 
@@ -187,9 +185,11 @@ def _quoted(answer: Quoted) -> Reply:
 
 def _refusal(error: OpenBookingError) -> Reply:
     kind = type(error).__name__
+    if isinstance(error.__cause__, DecodeError):
+        return Reply(Result.FAILED, _UNREADABLE)
     if error.__cause__ is not None:
         return Reply(Result.FAILED, f"{_NO_ANSWER}: {type(error.__cause__).__name__}")
-    if error.status_code >= _FIRST_FAILURE and kind != _BUSY:
+    if error.status_code >= _FIRST_FAILURE and kind != _TAKEN:
         return Reply(Result.FAILED, f"{error.status_code} {kind}")
     return Reply(Result.REFUSED, kind)
 

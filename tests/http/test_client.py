@@ -35,19 +35,20 @@ async def service(client: TestClient[web.Request, web.Application]) -> AsyncIter
 
 
 @pytest.fixture
-async def misbehaving() -> AsyncIterator[Callable[[Handler], Awaitable[LeaseService]]]:
+async def misbehaving() -> AsyncIterator[Callable[..., Awaitable[LeaseService]]]:
     """Give a way to a client of a server that answers what the test says."""
     servers = []
     async with ClientSession() as session:
 
-        async def start(handler: Handler) -> LeaseService:
+        async def start(handler: Handler, patience_seconds: float = 0.3) -> LeaseService:
             app = web.Application()
             app.router.add_route("*", "/{path:.*}", handler)
             server = TestServer(app)
             await server.start_server()
             servers.append(server)
             url = str(server.make_url(""))
-            return LeaseService(session, url, token="secret", patience_seconds=0.3)  # noqa: S106 - a test's
+            token = "secret"  # noqa: S105 - a test's
+            return LeaseService(session, url, token=token, patience_seconds=patience_seconds)
 
         yield start
         for server in servers:
@@ -223,6 +224,20 @@ async def test_nonsense_is_an_error(misbehaving) -> None:
     with pytest.raises(errors.OpenBookingError) as raised:
         await service.release(new_order())
     assert raised.value.status_code == 502
+
+
+async def test_without_patience_a_call_is_made_once(misbehaving) -> None:
+    """Whoever measures the service sees each failure: none hides behind a repeated call."""
+    asked = count()
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        next(asked)
+        return web.Response(status=503)
+
+    service = await misbehaving(handler, patience_seconds=0)
+    with pytest.raises(errors.OpenBookingError):
+        await service.quote(new_order(), spaces(1))
+    assert next(asked) == 1
 
 
 async def test_nobody_there() -> None:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from service.client import LeaseService
@@ -100,6 +101,18 @@ async def test_a_customer_who_changes_their_mind_releases() -> None:
     assert set(outcomes) == {Outcome.RELEASED, Outcome.SILENT}
     assert len(world.tape.series[Step.RELEASE].due) == outcomes[Outcome.RELEASED]
     assert liar.calls["B"] == 0
+
+
+async def test_an_answer_that_cannot_be_read_is_a_failure() -> None:
+    """What no lease service says counts as failed, and the Customer has nothing."""
+
+    async def interfere() -> None:
+        raise web.HTTPOk(text="<p>Please sign in.</p>")
+
+    async with world_of(Liar(before_c1=interfere), CROWD) as world:
+        await play(world, CROWD)
+    assert world.tape.outcomes == {Outcome.FAILED: CROWD.customers}
+    assert world.tape.failures == {(Step.C1, "an answer that cannot be read"): CROWD.customers}
 
 
 @pytest.mark.parametrize(("admits", "said"), [(True, "are booked"), (False, "were accepted")])
