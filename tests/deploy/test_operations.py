@@ -164,6 +164,23 @@ def do_everything(program: Program) -> None:
     eventually(lambda: program.answers("/readyz", 200))
 
 
+async def test_a_full_redis_is_told_from_one_that_is_away(
+    short_folder: Path, server: RedisServer
+) -> None:
+    """Full, it is up and every lease is a 503; with more memory it goes on."""
+    sold = [{"@type": "Event", "@id": OPPORTUNITY, "maximumAttendeeCapacity": 1}]
+    path = f"/order-quotes/{uuid.uuid4()}"
+    async with connected(server) as operator:
+        with Program(short_folder, LEASE_REDIS_URL=server.url) as program:
+            assert program.call("PUT", "/opportunities", sold).status == 200
+            await operator.command("CONFIG", "SET", "maxmemory", "1mb")
+            assert program.call("PUT", path, ITEMS).status == 503
+            assert program.call("GET", "/readyz").body["components"] == {"redis": "up"}
+            assert program.call("GET", f"/opportunities{MINE}").body[0]["leased"] == 0
+            await operator.command("CONFIG", "SET", "maxmemory", "0")
+            assert program.call("PUT", path, ITEMS).status == 200
+
+
 async def test_a_backup_is_restored(
     short_folder: Path, server: RedisServer, redis_cli: str
 ) -> None:
