@@ -20,8 +20,8 @@ from service.store.scripts import (
 )
 from service.store.survey import Name
 
-HOLDS_LIMIT: Final = 10_000
-"""Holds that are added up in one step: some milliseconds, for which all calls wait."""
+HOLDS_LIMIT: Final = 2_000
+"""Holds that are added up in one step: a few milliseconds, for which all calls wait."""
 
 
 class Wrong(NamedTuple):

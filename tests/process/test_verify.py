@@ -13,6 +13,7 @@ from service.store.batcher import Batcher
 from service.store.connect import connection_factory
 from service.store.embedded import running_url
 from tests.process.program import ITEMS, OPPORTUNITY, Program, run
+from tests.topology import ClusterServers
 
 ORDER = "/orders/11111111-1111-4111-8111-111111111111"
 QUOTE = "/order-quotes/22222222-2222-4222-8222-222222222222"
@@ -102,3 +103,33 @@ def test_what_cannot_be_verified_is_said(
     assert says in refused.stderr
     assert not (short_folder / "nowhere").exists()
     assert refused.stdout == ""
+
+
+def test_a_cluster_is_verified_and_mended(short_folder: Path) -> None:
+    """Every node of a cluster is looked at, and what is wrong on one of them is mended there."""
+    entries = [
+        {
+            "@type": "ScheduledSession",
+            "@id": OPPORTUNITY,
+            "seller": f"https://example.com/sellers/{number}",
+            "maximumAttendeeCapacity": 5,
+        }
+        for number in range(12)
+    ]
+    with ClusterServers(short_folder, replicas=False) as cluster:
+        settings = {"LEASE_REDIS_URL": cluster.url}
+        with Program(short_folder, **settings) as program:
+            assert program.call("PUT", "/opportunities", entries).status == 200
+            for entry in entries:
+                basket = ITEMS | {"seller": entry["seller"]}
+                assert program.call("PUT", QUOTE, basket).status == 200
+                assert program.call("PUT", ORDER, basket).status == 201
+        for member in cluster.primaries:
+            key, *_ = member.ask("KEYS", "lease:*:opp:*")
+            member.ask("HINCRBY", key, "booked", 1)
+        mended = run(short_folder, "verify", "--repair", **settings)
+        assert mended.returncode == 1, mended.stderr
+        assert row(mended.stdout, "booked is what the Orders have booked") == ["12", "3", "3"]
+        clean = run(short_folder, "verify", **settings)
+    assert clean.returncode == 0
+    assert row(clean.stdout, "holds and leases say the same") == ["12", "0", "0"]
