@@ -18,7 +18,7 @@ from uuid import UUID
 import aiohttp
 
 from service.store.batcher import Batcher
-from tests.model.linear import LOOKS, NEVER, Event, check
+from tests.model.linear import LOOKS, MOST_STATES, NEVER, Event, check
 from tests.model.sequential import SECOND, Answer, Call, Ledger, State, ticks
 
 OPENACTIVE: Final = "https://openactive.io/"
@@ -168,11 +168,12 @@ class History:
         await asyncio.gather(*map(self.call, looks))
         await self.clock.look()
 
-    def check(self, durations: tuple[int, int]) -> None:
+    def check(self, durations: tuple[int, int], *, most_states: int = MOST_STATES) -> None:
         """Hold it against the contract.
 
         Args:
             durations: How long C1 and C2 lease, in seconds.
+            most_states: As for `linear.check`.
 
         Raises:
             Violation: It is not linearizable.
@@ -184,7 +185,7 @@ class History:
         clock = self.clock.events(begin, end)
         before = clock[0].call.number - SECOND + 1
         state = State(before, durations, frozenset(self._ledgers))
-        check([*self.events, *clock], state)
+        check([*self.events, *clock], state, most_states=most_states)
 
     async def _send(self, call: Call) -> tuple[int, Any, Any]:
         method, kind = _PATHS[call.verb]
