@@ -110,6 +110,7 @@ class Verifier:
 
     async def _check_holds(self, name: Name, audit: Audit) -> None:
         """Check that each live hold of an Opportunity has its lease, and what all add up to."""
+        self._report.checked["hold"] += audit.holds
         total = await self._check_each_hold(name, audit)
         for _ in range(_LOOKS):
             if audit.is_whole or total == audit.totals:
@@ -126,7 +127,6 @@ class Verifier:
             live = [hold for hold in holds if hold.expires > now]
             names = [Name(name.keys, hold.holder) for hold in live]
             leases = {lease.name: lease for lease in await self._survey.leases(names)}
-            self._report.checked["hold"] += len(live)
             for lease_name, hold in zip(names, live, strict=True):
                 lease = leases.get(lease_name)
                 expected = (audit.epoch, hold.member, hold.expires)
