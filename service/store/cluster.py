@@ -3,7 +3,7 @@
 Every node has a `Batcher`: the calls of all partitions on it share its pipelines. A node that
 refuses says who has the slot (MOVED, ASK) or that it is a matter of moments; one that does not
 answer may have been replaced. In either case the call is sent again, within its deadline, and the
-map of the slots is asked for anew (`docs/decisions/0012-where-calls-go.md`).
+map of the slots is asked for anew (`docs/decisions/0015-where-calls-go.md`).
 """
 
 from __future__ import annotations

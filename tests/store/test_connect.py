@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from redis.asyncio import SSLConnection
 
+from service.store.address import Address, Location
 from service.store.batcher import Batcher
-from service.store.check import ServerInfo, _check_version, check_nodes
+from service.store.check import ServerInfo, _check_disk, _check_version, check_nodes
 from service.store.connect import connection_factory, redact
 from service.store.errors import NothingSentError, UnusableServerError
 from tests.servers import RedisServer, free_port, redis_binary, valkey_binary
@@ -86,6 +88,13 @@ async def test_durability_disk_needs_the_append_only_file(short_folder: Path) ->
         await check(server.url, durability="disk")
     with RedisServer(valkey_binary(), short_folder, appendonly="yes") as server:
         await check(server.url, durability="disk")
+
+
+def test_durability_disk_needs_a_server_that_confirms() -> None:
+    """Rule 21: with durability `disk`, a Redis without WAITAOF is refused."""
+    _check_disk(ServerInfo("Redis", "7.2.0"), {"aof_enabled": "1"})
+    with pytest.raises(UnusableServerError, match=r"WAITAOF.*run Redis 7\.2"):
+        _check_disk(ServerInfo("Redis", "7.0.15"), {"aof_enabled": "1"})
 
 
 async def test_a_cluster_node_is_refused(short_folder: Path) -> None:
@@ -222,7 +231,17 @@ def test_an_unsupported_address_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://u:s3c/ret@one:6379", "redis://u:s3cret@one:no", "redis://u:s3cret@one?no_option=1"],
+    [
+        "redis://u:s3c/ret@one:6379",
+        "redis://u:s3cret@one:no",
+        "redis://u:s3cret@one?no_option=1",
+        "redis+sentinel://u:s3cret@one,two",
+        "redis+sentinel://u:s3cret@one,,two/name",
+        "redis+cluster://u:s3cret@one:no",
+        "redis+cluster://u:s3cret@one/0",
+        "redis+cluster://u:s3cret@one?db=1",
+        "redis+cluster://u:s3cret@one?no_option=1",
+    ],
 )
 def test_an_unreadable_address_is_refused_without_secrets(url: str) -> None:
     """An address that cannot be read is refused; neither message nor cause shows the password."""
@@ -230,6 +249,45 @@ def test_an_unreadable_address_is_refused_without_secrets(url: str) -> None:
         connection_factory(url)
     assert "s3c" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "hosts", "name"),
+    [
+        (
+            "redis+sentinel://u:p%2F@one,two:1,[::1]:2/main?sentinel_password=q&db=3",
+            "sentinel",
+            [("one", 26379), ("two", 1), ("::1", 2)],
+            "main",
+        ),
+        ("redis+cluster://u:p%2F@one:1,two", "cluster", [("one", 1), ("two", 6379)], ""),
+    ],
+)
+def test_several_servers_are_named_in_one_address(
+    url: str, kind: str, hosts: list[tuple[str, int]], name: str
+) -> None:
+    """Sentinels have a password of their own; servers that are found share user and password."""
+    location = Location.read(url)
+    assert location.kind == kind
+    assert location.hosts == hosts
+    assert location.name == name
+    found = location.servers.connect(Address("found", 7))
+    assert "host=found,port=7" in repr(found)
+    assert (found.username, found.password) == ("u", "p/")
+    if kind == "sentinel":
+        sentinel = location.sentinels.connect(location.hosts[0])
+        assert (sentinel.username, sentinel.password) == (None, "q")
+        assert (found.db, sentinel.db) == (3, 0)
+
+
+@pytest.mark.parametrize("kind", ["sentinel://one/name", "cluster://one"])
+def test_several_servers_over_tls(kind: str) -> None:
+    """`rediss+…` is TLS to every server, with the options of the address."""
+    location = Location.read(f"rediss+{kind}?ssl_ca_certs=ca.pem")
+    for connector in (location.servers, location.sentinels):
+        connection = connector.connect(Address("found", 7))
+        assert isinstance(connection, SSLConnection)
+        assert connection.ca_certs == "ca.pem"
 
 
 @pytest.mark.parametrize(
