@@ -32,6 +32,7 @@ from service.store.call import Call, Part, Reply, Script
 from service.store.durability import Confirmation
 from service.store.errors import NothingSentError, OutcomeUnknownError, refusal
 from service.store.observer import UNOBSERVED, Observer
+from service.store.receiving import receiver
 
 __all__ = ["Batcher", "Detours", "Part", "Reply", "Script"]
 
@@ -226,11 +227,12 @@ class Batcher:
         try:
             async with asyncio.timeout_at(batch[0].deadline):
                 await connection.send_packed_command(self._pipeline(batch), check_health=False)
+                receive = receiver(connection)
                 for call in batch:
                     try:
                         if call.is_asking:
                             await _skip_reply(connection)
-                        reply = await connection.read_response(disconnect_on_error=False)
+                        reply = await receive()
                         if self._confirmation is None:
                             call.succeed(reply)
                         else:
