@@ -24,6 +24,7 @@ from service.simulate.wording import closing_line, milliseconds, summary
 _BAR_WIDTH: Final = 48
 _UNIT: Final = "milliseconds from when a call was due"
 _PLAIN_EVERY: Final = 10.0
+_COME: Final = "#45b8a5"
 _COLOURS: Final = {"booked": "#5f8fc9", "leased": "#e9b04c", "free": "grey42"}
 
 
@@ -92,7 +93,10 @@ def _scene(plan: Plan, world: World, scenario: Scenario) -> RenderableType:
     time_left = Table.grid(padding=(0, 1))
     whole = scenario.duration_seconds
     said = f"{now:.0f} of {whole:.0f} s" if now < whole else "nobody else comes"
-    time_left.add_row(ProgressBar(whole, min(now, whole), width=_BAR_WIDTH), said)
+    bar = ProgressBar(
+        whole, min(now, whole), _BAR_WIDTH, complete_style=_COME, finished_style=_COME
+    )
+    time_left.add_row(bar, said)
     scene = Group(title, Text(), time_left, Text(), numbers, Text(), _bar(tape.spaces))
     return Padding(Group(scene, Text("\nCtrl-C ends it, with its report.", "dim")), (1, 2))
 
