@@ -175,9 +175,11 @@ class Batcher:
 
     def withdraw(self, is_unwanted: Callable[[Call], bool]) -> list[Call]:
         """Return the calls that wait here and are unwanted, and forget them."""
-        unwanted = [call for call in self._waiting if is_unwanted(call)]
-        if unwanted:
-            self._waiting = [call for call in self._waiting if call not in unwanted]
+        wanted: list[Call] = []
+        unwanted: list[Call] = []
+        for call in self._waiting:
+            (unwanted if is_unwanted(call) else wanted).append(call)
+        self._waiting = wanted
         return unwanted
 
     def of(self, _key: str) -> Self:

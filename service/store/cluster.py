@@ -296,7 +296,7 @@ class Cluster:
                 for question in asyncio.as_completed(questions):
                     try:
                         return await question
-                    except (OSError, RedisError, NothingSentError) as error:
+                    except Exception as error:  # noqa: BLE001 - whatever broke, others may know
                         self._last_failure = str(error) or "Redis does not answer."
                         self._is_cluster = "cluster support disabled" not in self._last_failure
         except TimeoutError:
