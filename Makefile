@@ -40,7 +40,7 @@ model: $(VENV)/.dev ## play 100 times as many steps as `make test` does, and 1,0
 fuzz: $(VENV)/.dev ## play the OpenAPI document, and bend bytes, 30 times as long as `make test` does
 	FUZZ_FACTOR=30 $(BIN)/python -m pytest tests/fuzz
 
-bench: $(VENV)/.dev ## measure beside peers, and as things grow (5 minutes), for docs/benchmarks.md; BENCH=peers
+bench: $(VENV)/.dev ## measure beside peers, and as things grow (minutes), for docs/benchmarks.md; BENCH=peers
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 soak: $(VENV)/.dev ## keep it busy for half an hour, and see whether memory levels off; SOAK_MINUTES=5

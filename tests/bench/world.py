@@ -11,6 +11,7 @@ from tests.bench import traffic, wrk
 from tests.bench.direct import Direct, direct
 from tests.bench.machine import resident_bytes
 from tests.bench.recorded import Recorded, recorded, recorded_registration
+from tests.bench.report import progress
 from tests.bench.stage import Stage, new_crowd
 from tests.bench.traffic import Template
 from tests.process.program import Program
@@ -20,6 +21,9 @@ _SCRIPTS: Final = 2_000
 
 # What wrk had sent when its time was over is done all the same.
 _UNDER_WAY: Final = 5_000
+
+# So many commands take some ten seconds.
+_TOLD: Final = 200_000
 
 # Those who fill a server have numbers of their own, above all others.
 _FILLERS: Final = 10**10
@@ -110,8 +114,16 @@ class World:
 
     def _bytes_each(self, count: int, commands: Iterable[bytes]) -> float:
         before = self.direct.used_memory()
-        self.direct.run(commands)
+        self.direct.run(_told(commands, count))
         return (self.direct.used_memory() - before) / max(1, count)
+
+
+def _told(commands: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """Yield commands, and say from time to time how many they were."""
+    for number, command in enumerate(commands):
+        if number and number % _TOLD == 0:
+            progress(f"{number:,} of {count:,}")
+        yield command
 
 
 @contextmanager
