@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import urllib.parse
 from collections import defaultdict
@@ -53,9 +54,10 @@ METHOD: Final = (
     " row says more; one worker process and one server process each; wrk, which shares the machine"
     " with them, sends as soon as it was answered. Medians of {rounds} rounds in which the rows"
     " take turns (PostgreSQL and WATCH: the better of 2), after one that does not count. C2, B and"
-    " release are of leases that C1 made. *Ratio* is C1's rate by the row's. PostgreSQL with its own defaults (`fsync` and"
-    " `synchronous_commit` on) and 512 MB of `shared_buffers`, 32 connections on a unix socket: a"
-    " transaction that locks the row of the Opportunity, drops what expired and keeps the sums;"
+    " release are of leases that C1 made. *Ratio* is C1's rate by the row's. PostgreSQL with its"
+    " own defaults (`fsync` and `synchronous_commit` on) and 512 MB of `shared_buffers`, 12"
+    " connections on a unix socket: a transaction that locks the row of the Opportunity, drops"
+    " what expired and keeps the sums;"
     " *not durable* is `synchronous_commit=off`, *function* the same as one stored function. The"
     " peers do less than the service: no policy, no feed, no guaranteed price."
 )
@@ -90,7 +92,7 @@ def measure(stage: Stage) -> Findings:
                     field.missing.append(f"{name} at half load: {error}")
     pictures = []
     if rates:
-        title = "C1 by the second: one worker, one server process, 64 connections, 2 cores"
+        title = f"One worker, one server, {wrk.CONNECTIONS} connections, {os.cpu_count()} cores"
         pictures.append(
             picture.bars(stage.images / _PICTURE, title, "requests per second", rates, _OURS)
         )
