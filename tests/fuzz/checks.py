@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import schemathesis
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
@@ -41,22 +42,24 @@ KNOWN = {
 
 
 @schemathesis.hook
-def map_body(_context: schemathesis.HookContext, body: Any) -> Any:
+def map_case(_context: schemathesis.HookContext, case: Any) -> Any:
     """Let many an Order be about what there is: what nobody knows is refused at the door."""
-    if isinstance(body, dict) and isinstance(items := body.get("orderedItem"), list):
-        for item in items:
-            if isinstance(item, dict) and len(item) % 2 == 0:
-                item.update(KNOWN)
-        return body | {"seller": None} if len(items) % 2 else body
-    return body
+    is_good = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
+    items = case.body.get("orderedItem") if is_good and isinstance(case.body, dict) else None
+    if isinstance(items, list) and len(items) % 2:
+        case.body["seller"] = None
+        case.query = {name: value for name, value in case.query.items() if name != "seller"}
+        for position, item in enumerate(items):
+            item.update(KNOWN | {"position": position})
+    return case
 
 
 @schemathesis.hook
-def map_query(_context: schemathesis.HookContext, query: Any) -> Any:
-    """Let many a call leave the Seller out."""
-    if isinstance(query, dict) and len(str(query.get("seller"))) % 2:
-        return {name: value for name, value in query.items() if name != "seller"}
-    return query
+def map_headers(_context: schemathesis.HookContext, headers: Any) -> Any:
+    """Name the Booking Partner always: a link takes it over, and so it must be there."""
+    if isinstance(headers, dict):
+        return {"Booking-Partner": "default"} | headers
+    return headers
 
 
 def answered(response: schemathesis.Response) -> Any:
