@@ -89,8 +89,8 @@ async def test_the_access_list_is_enough_for_a_cluster(short_folder: Path, kind:
     folder, port = short_folder / "redis", free_port()
     folder.mkdir()
     [more] = re.findall(r"On a cluster it needs `(\S+)`", PAGE)
-    node = RedisServer(binary_of(kind), folder, port=port, cluster_enabled="yes")
-    with node:
+    config = {"port": port, "cluster_port": free_port()}
+    with RedisServer(binary_of(kind), folder, cluster_enabled="yes", **config) as node:
         async with connected(node) as operator:
             await operator.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             await operator.command(*rights(), more)
