@@ -109,7 +109,7 @@ async def check(redis: Location, settings: Settings) -> None:
     server = servers[0]
     _log.info("redis.usable", server=server.name, version=server.version, nodes=len(servers))
     confirmation = Confirmation.of(settings.durability)
-    fewest = min(server.replicas for server in servers)
+    fewest = min(len(server.replicas) for server in servers)
     if confirmation is not None and fewest < confirmation.replicas:
         # No refusal: a replica that is away for a while must not keep C1 and C2 from starting.
         _log.warning(

@@ -6,10 +6,18 @@ The refusals come at start-up, each as one line that says what to change (archit
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from service.store.address import Address
+from service.store.batcher import CONNECT_SECONDS
 from service.store.errors import MisuseError, UnusableServerError
 from service.store.nodes import Node, Nodes
+from service.store.question import ask
 
 SCHEMA: Final = 1
 """The version of the stored format, so that two releases never misread each other's keys."""
@@ -24,8 +32,8 @@ class ServerInfo(NamedTuple):
 
     name: str
     version: str
-    replicas: int = 0
-    """How many are connected to it."""
+    replicas: Sequence[Address] = ()
+    """Those that are connected to it and have what it has, but for a moment."""
 
 
 async def check_nodes(
@@ -66,9 +74,36 @@ async def check_nodes(
     return servers
 
 
+async def check_replica(connection: AbstractConnection, address: Address, durability: str) -> None:
+    """Refuse a replica that would lose leases if it took over; one that is away may be well.
+
+    Args:
+        connection: Unconnected.
+        address: Where it leads, for the message.
+        durability: As for `check_nodes`.
+
+    Raises:
+        UnusableServerError: With one line that says what to change.
+
+    """
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            text = await ask(connection, "INFO")
+    except (OSError, RedisError):
+        return
+    try:
+        _check_info(text, durability, is_cluster=True)
+    except UnusableServerError as error:
+        raise UnusableServerError(f"The replica {address} cannot take over: {error}") from None
+
+
 async def _check_node(node: Node, durability: str, *, is_cluster: bool) -> ServerInfo:
     # INFO and not CONFIG GET, which managed servers and access lists forbid.
-    info = _parse_info(await node.command("INFO"))
+    return _check_info(await node.command("INFO"), durability, is_cluster=is_cluster)
+
+
+def _check_info(text: bytes, durability: str, *, is_cluster: bool) -> ServerInfo:
+    info = _parse_info(text)
     server = _check_version(info)
     if info.get("cluster_enabled") == "1" and not is_cluster:
         raise UnusableServerError(
@@ -112,7 +147,15 @@ def _check_version(info: dict[str, str]) -> ServerInfo:
         raise UnusableServerError(
             f"{name} {version} is too old: run Redis 7.0 or newer, or Valkey 8.0 or newer."
         )
-    return ServerInfo(name, version, int(info.get("connected_slaves", 0)))
+    return ServerInfo(name, version, tuple(_replicas(info)))
+
+
+def _replicas(info: dict[str, str]) -> Iterator[Address]:
+    for name, text in info.items():
+        if re.fullmatch(r"slave\d+", name):
+            replica = dict(pair.split("=", 1) for pair in text.split(","))
+            if replica["state"] == "online":
+                yield Address(replica["ip"], int(replica["port"]))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

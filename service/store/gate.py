@@ -6,8 +6,10 @@ refused all the same, before the first call.
 
 from __future__ import annotations
 
+import asyncio
+
 from service.store.address import Location
-from service.store.check import ServerInfo, check_nodes
+from service.store.check import ServerInfo, check_nodes, check_replica
 from service.store.connect import open_nodes
 from service.store.errors import NothingSentError
 
@@ -42,7 +44,7 @@ async def examine(
         durability: As for `check_nodes`.
 
     Returns:
-        What each of its nodes is.
+        What each of its nodes that take writes is.
 
     Raises:
         UnusableServerError: It can not, for a reason that the operator has to see to.
@@ -51,7 +53,7 @@ async def examine(
     """
     nodes = open_nodes(location)
     try:
-        return await check_nodes(
+        servers = await check_nodes(
             nodes,
             key_prefix=key_prefix,
             partitions=partitions,
@@ -60,3 +62,12 @@ async def examine(
         )
     finally:
         await nodes.close()
+    if location.kind:
+        replicas = [address for server in servers for address in server.replicas]
+        await asyncio.gather(
+            *(
+                check_replica(location.servers.connect(address), address, durability)
+                for address in replicas
+            )
+        )
+    return servers

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
 
-from service.store.address import Location
+from service.store.address import Address, Location
 from service.store.call import Script
 from service.store.check import check_nodes
 from service.store.connect import open_nodes
 from service.store.errors import NothingSentError, UnusableServerError
 from service.store.feed import Feed
+from service.store.gate import examine
 from service.store.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, earliest_microseconds
 from tests.servers import RedisServer, free_port, valkey_binary
 from tests.topology import ClusterServers, Member, SentinelServers
@@ -125,6 +127,24 @@ async def test_one_unfit_node_is_enough_to_refuse(nodes, cluster_servers) -> Non
             await check_nodes(nodes, key_prefix="lease", partitions=64, is_cluster=True)
     finally:
         odd.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+async def test_a_replica_that_cannot_take_over_is_refused(sentinels: SentinelServers) -> None:
+    """A replica that may evict leases is refused at the start; one that is away is not."""
+    look = functools.partial(
+        examine,
+        Location.read(sentinels.url),
+        key_prefix="lease",
+        partitions=64,
+        durability="memory",
+    )
+    _, odd, away = sentinels.members
+    away.kill()
+    [server] = await look()
+    assert Address("127.0.0.1", odd.port) in server.replicas
+    odd.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    with pytest.raises(UnusableServerError, match=rf"{odd.port} cannot take over.*noeviction"):
+        await look()
 
 
 async def test_a_server_that_is_no_cluster_is_refused(short_folder: Path) -> None:
