@@ -19,26 +19,21 @@ from tests.polling import eventually as eventually_async
 from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, eventually, run
 from tests.servers import RedisServer, free_port, redis_binary, valkey_binary
 from tests.store import stored_format
+from tests.topology import SentinelServers
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 PASSWORD = uuid.uuid4().hex
 MINE = f"?id={OPPORTUNITY}"
 
 
-def binary_of(kind: str) -> str:
-    """Return the program of a kind of server; the test is skipped where there is none."""
-    binary = valkey_binary() if kind == "valkey" else redis_binary()
-    if binary is None:
-        pytest.skip("redis-server is not on the PATH")
-    return binary
-
-
 @pytest.fixture(params=["valkey", "redis"])
 def server(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[RedisServer]:
     """Give a server of the test's own, of each kind in turn."""
+    binary = valkey_binary() if request.param == "valkey" else redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not on the PATH")
     folder = short_folder / "redis"
     folder.mkdir()
-    binary = binary_of(request.param)
     # Whoever asks for a snapshot would wait for others who might.
     with RedisServer(binary, folder, appendonly="yes", repl_diskless_sync_delay=0) as server:
         yield server
@@ -83,14 +78,13 @@ async def test_the_access_list_is_enough(short_folder: Path, server: RedisServer
         )
 
 
-@pytest.mark.parametrize("kind", ["valkey", "redis"])
-async def test_the_access_list_is_enough_for_a_cluster(short_folder: Path, kind: str) -> None:
+async def test_the_access_list_is_enough_for_a_cluster(short_folder: Path) -> None:
     """With what the page adds for a cluster, a node of one denies nothing either."""
     folder, port = short_folder / "redis", free_port()
     folder.mkdir()
     [more] = re.findall(r"On a cluster it needs `(\S+)`", PAGE)
     config = {"port": port, "cluster_port": free_port()}
-    with RedisServer(binary_of(kind), folder, cluster_enabled="yes", **config) as node:
+    with RedisServer(valkey_binary(), folder, cluster_enabled="yes", **config) as node:
         async with connected(node) as operator:
             await operator.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             await operator.command(*rights(), more)
@@ -100,6 +94,17 @@ async def test_the_access_list_is_enough_for_a_cluster(short_folder: Path, kind:
 
             await eventually_async(is_ready)
             url = f"redis+cluster://lease:{PASSWORD}@127.0.0.1:{port}"
+            await nothing_is_denied(short_folder, operator, LEASE_REDIS_URL=url)
+
+
+async def test_the_access_list_is_enough_behind_sentinels(short_folder: Path) -> None:
+    """With what the page adds for Sentinels, the primary that they name denies nothing either."""
+    [more] = re.findall(r"behind Sentinels `(\S+)`", PAGE)
+    with SentinelServers(short_folder) as servers:
+        for member in servers.members:
+            member.ask(*rights(), more)
+        async with connected(servers.primary()) as operator:
+            url = servers.url.replace("://", f"://lease:{PASSWORD}@")
             await nothing_is_denied(short_folder, operator, LEASE_REDIS_URL=url)
 
 
