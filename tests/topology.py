@@ -193,7 +193,7 @@ class SentinelServers(_Servers):
             Member(folder / str(number), repl_diskless_sync_delay=0, repl_ping_replica_period=1)
             for number in range(3)
         ]
-        self.sentinels = [_Sentinel(folder / f"s{number}") for number in range(3)]
+        self.sentinels = [Sentinel(folder / f"s{number}") for number in range(3)]
 
     @property
     def url(self) -> str:
@@ -221,10 +221,11 @@ class SentinelServers(_Servers):
         return next(member for member in self.members if member.port == port)
 
 
-class _Sentinel(Member):
+class Sentinel(Member):
     """A Valkey that watches over others."""
 
     def __init__(self, folder: Path) -> None:
+        """Prepare a Sentinel in a folder of its own, which is made."""
         super().__init__(folder)
         config = folder / "sentinel.conf"
         config.write_text(

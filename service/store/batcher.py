@@ -4,7 +4,7 @@ Nothing waits for a timer. A call that finds the node idle leaves with the calls
 of the event loop; the others leave when the pipeline before them has come back. That is several
 times as fast as a connection per caller, and one place knows what was sent and what was answered.
 
-redis-py's own retries are off (`connect.py`): they repeat a call silently, and afterwards nobody
+redis-py's own retries are off (`address.py`): they repeat a call silently, and afterwards nobody
 can tell "nothing was sent" from "sent, answer lost". What is sent again is decided in
 `Batcher._sendable_again`.
 """
@@ -95,7 +95,7 @@ class Batcher:
 
         Args:
             make_connection: Makes a connection that answers in bytes, speaks RESP2 (which has no
-                message that nobody asked for) and never retries; see `connect.py`.
+                message that nobody asked for) and never retries; see `address.py`.
             deadline_seconds: How long a call may take in all, reconnecting included.
             confirmation: What each pipeline waits for before its calls are answered.
             detours: Where calls go that the server refuses, if it is not the only one.

@@ -121,7 +121,8 @@ class Cluster:
         self.deadline_seconds = deadline_seconds
         self._connect = connect
         self._confirmation = confirmation
-        self._known = set(seeds)
+        self._seeds = frozenset(seeds)
+        self._known = self._seeds
         self._servers: dict[Address, _Server] = {}
         self._owners: list[_Server | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         # Calls for slots that no node is known to have.
@@ -324,7 +325,7 @@ class Cluster:
         for first, last, address in found.ranges:
             owners[first : last + 1] = [self._server(address)] * (last - first + 1)
         self._owners = owners
-        self._known |= found.known
+        self._known = self._seeds | found.known
         current = {address for _, _, address in found.ranges}
         for server in list(self._servers.values()):
             self._send_misplaced(server.plain)

@@ -19,7 +19,7 @@ from service.store.feed import Feed
 from service.store.gate import examine
 from service.store.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, earliest_microseconds
 from tests.servers import RedisServer, free_port, valkey_binary
-from tests.topology import ClusterServers, Member, SentinelServers
+from tests.topology import ClusterServers, Member, Sentinel, SentinelServers
 
 PATIENT_SECONDS = 20.0
 SET = Script.of("set", "return redis.call('SET', KEYS[1], ARGV[1])")
@@ -174,9 +174,11 @@ async def test_the_primary_is_found_by_its_name(sentinels: SentinelServers) -> N
     await nodes.close()
 
 
-async def test_a_name_that_no_sentinel_knows_is_told(sentinels: SentinelServers) -> None:
-    """A name that is misspelt is in the message."""
-    nodes = open_nodes(Location.read(f"{sentinels.url}s"), deadline_seconds=0.3)
-    with pytest.raises(NothingSentError, match="No Sentinel knows the primary of spacess"):
-        await nodes.of("k").command("PING")
-    await nodes.close()
+async def test_a_name_that_no_sentinel_knows_is_told(short_folder: Path) -> None:
+    """Rule 25: nothing is sent where no primary has the name, and the message has it."""
+    with Sentinel(short_folder / "one") as sentinel:
+        url = f"redis+sentinel://127.0.0.1:{sentinel.port}/spaecs"
+        nodes = open_nodes(Location.read(url), deadline_seconds=0.3)
+        with pytest.raises(NothingSentError, match="No Sentinel knows the primary of spaecs"):
+            await nodes.of("k").command("PING")
+        await nodes.close()

@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from tests.process.program import ITEMS, OPPORTUNITY, PATIENCE_SECONDS, Program, connect
+from tests.process.program import ITEMS, OPPORTUNITY, PATIENCE_SECONDS, Program, connect, run
 from tests.servers import valkey_binary
 from tests.topology import ClusterServers, Member
 
@@ -30,6 +30,7 @@ def test_it_books_in_a_cluster(cluster_servers: ClusterServers, short_folder: Pa
         assert program.events("redis.usable")[0]["nodes"] == 3
         assert program.call("GET", ORDER).status == 200
         assert program.answers("/readyz", 200)
+        assert run(short_folder, "verify", **settings).returncode == 0
 
 
 def test_missing_replicas_are_a_warning(short_folder: Path) -> None:
