@@ -16,7 +16,7 @@ import aiohttp
 
 from service.store.batcher import Batcher
 from service.store.connect import connection_factory
-from tests.model.history import History, RedisClock, monotonic
+from tests.model.history import PATIENCE_SECONDS, History, RedisClock, monotonic
 from tests.model.sequential import Answer, Call
 from tests.polling import eventually
 from tests.verify.looking import look
@@ -30,7 +30,6 @@ SETTINGS: Final = {
 _CLASSES: Final = {f"class-{number}": 5 for number in range(12)}
 _CUSTOMERS: Final = 48
 _ENOUGH: Final = 300
-_PATIENCE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.05
 
 
@@ -72,7 +71,7 @@ class Regular:
         """Make a call, again until it is answered."""
         await asyncio.sleep(self._choose.uniform(0, _PAUSE_SECONDS))
         while True:
-            answer = await self._history.call(call, patience_seconds=_PATIENCE_SECONDS)
+            answer = await self._history.call(call, patience_seconds=PATIENCE_SECONDS)
             if answer is not None:
                 self.answers += 1
                 return answer
@@ -96,7 +95,7 @@ async def shopping(url: str, redis_url: str, seller: str = "default") -> AsyncIt
         Inconclusive: Nobody knows.
 
     """
-    batcher = Batcher(connection_factory(redis_url))
+    batcher = Batcher(connection_factory(redis_url), deadline_seconds=PATIENCE_SECONDS)
     slots = asyncio.Semaphore(_CUSTOMERS)
     connector = aiohttp.TCPConnector(limit=_CUSTOMERS)
     async with aiohttp.ClientSession(url, connector=connector) as session:

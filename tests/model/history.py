@@ -23,6 +23,9 @@ from tests.model.sequential import SECOND, Answer, Call, Ledger, State, ticks
 
 OPENACTIVE: Final = "https://openactive.io/"
 OFFER: Final = "https://example.com/events/452#/offers/878"
+PATIENCE_SECONDS: Final = 30.0
+"""How long whoever looks on may wait for Redis; the machine may be busy."""
+
 _SAMPLES: Final = 5
 _PATHS: Final = {
     "C1": ("PUT", "order-quote-templates"),
@@ -47,7 +50,7 @@ class RedisClock:
     """How far Redis's clock is ahead of this process's monotonic one, as far as we know."""
 
     def __init__(self, batcher: Batcher) -> None:
-        """Ask through `batcher`."""
+        """Ask through `batcher`, which should be patient."""
         self._batcher = batcher
         self.least, self.most = NEVER, -NEVER
 

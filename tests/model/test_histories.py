@@ -16,7 +16,7 @@ from service.store.batcher import Batcher
 from service.store.connect import connection_factory
 from tests.conftest import make_short_folder
 from tests.model.crowd import rush
-from tests.model.history import History, RedisClock
+from tests.model.history import PATIENCE_SECONDS, History, RedisClock
 from tests.model.linear import Inconclusive, Violation
 from tests.process.program import ROOT, Program, run
 from tests.servers import RedisServer
@@ -62,7 +62,7 @@ def program(short_folder: Path, valkey_server: RedisServer) -> Iterator[Program]
 
 async def record(program: Program, redis_url: str, seeds: range) -> list[History]:
     """Let a crowd rush in for each seed, all at once and each to a Seller of its own."""
-    batcher = Batcher(connection_factory(redis_url))
+    batcher = Batcher(connection_factory(redis_url), deadline_seconds=PATIENCE_SECONDS)
     slots = asyncio.Semaphore(CONNECTIONS)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(program.url, connector=connector) as session:
