@@ -176,6 +176,9 @@ def _record(
         fields["token"] = note.grant.name
     if note.error is not None:
         fields["error"] = type(note.error).__name__
+        if status == _AWAY and note.error.__cause__ is not None:
+            # What Redis said, such as that its memory is full; it names no person.
+            fields["reason"] = str(note.error.__cause__)
     elif note.spaces is not None:
         fields["spaces"] = note.spaces
     write = _log.error if status == _AWAY else _log.info

@@ -66,7 +66,7 @@ def refusals(away: type[OpenBookingError]) -> _Refusals:
 def _raise_refusal(error: BaseException, away: type[OpenBookingError]) -> None:
     match error:
         case NothingSentError():
-            message = "Redis is out of reach; nothing was changed. Repeat the call."
+            message = "Redis is out of reach, or refuses; nothing was changed. Repeat the call."
             raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
         case OutcomeUnknownError():
             message = "Redis did not answer in time. Repeat the call: the same call is safe."
