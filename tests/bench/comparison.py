@@ -258,7 +258,10 @@ def _at_half_load(url: str, rate: float, stage: Stage) -> tuple[float, float, fl
 
 def through_webdis(quote: Recorded) -> Template:
     """Return a script call as webdis takes it: the words parted by slashes, as a body."""
-    hot = (word.replace("@ref@", traffic.ref(0)) for word in quote.words)
+    # Only the service makes an Order's digest; any name of its own is as good here.
+    hot = (
+        word.replace("@ref@", traffic.ref(0)).replace("@order@", "@hex16@") for word in quote.words
+    )
     words = [urllib.parse.quote(word, safe="@").replace(".", "%2e") for word in hot]
     return http_request("POST", "/", "/".join(words))
 
@@ -281,9 +284,9 @@ def at_random(word: str) -> str:
     """Return a word of a script call with random digits where customers differ."""
     return (
         Template(
-            word.replace("@uuid@", "00000000-0000-4000-8000-__rand_int__").replace(
-                "@hex16@", "0000__rand_int__"
-            )
+            word.replace("@uuid@", "00000000-0000-4000-8000-__rand_int__")
+            .replace("@order@", "@hex16@")
+            .replace("@hex16@", "0000__rand_int__")
         )
         .fill()
         .decode()

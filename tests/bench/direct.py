@@ -82,12 +82,12 @@ class Direct:
         """Be told from now on what others send; there is no way back."""
         self.command("MONITOR")
 
-    def seen(self, word: str) -> list[str]:
-        """Wait for a command that has such a word, or part of one, and return all its words."""
-        while True:
-            words = words_of(self._reply().decode())
-            if any(word in other for other in words):
-                return words
+    def seen(self, end: str) -> list[list[str]]:
+        """Return the words of the commands that came before the one with this word."""
+        commands: list[list[str]] = []
+        while end not in (words := words_of(self._reply().decode())):
+            commands.append(words)
+        return commands
 
     def _succeed(self, replies: int) -> int:
         for _ in range(replies):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
@@ -12,6 +12,11 @@ from tests.bench.direct import direct, packed
 from tests.bench.traffic import Template
 from tests.process.program import Program
 from tests.servers import RedisServer
+
+_END: Final = "that was all"
+
+_Pair = tuple[int, int]
+"""A customer and an Opportunity."""
 
 _customers: Final = count(1)
 _opportunities: Final = count(8_000_000)
@@ -42,40 +47,50 @@ def recorded(
 
     """
     first, *pairs = [(next(_customers), next(_opportunities)) for _ in range(3)]
-    seen = []
-    with direct(server.socket) as watcher, Caller(program.url) as caller:
+    with Caller(program.url) as caller:
         caller.register(number for _, number in (first, *pairs))
         # The first time, Redis is given the source of the script.
         for pair in (first, *pairs):
             if before:
                 caller.succeed(before.fill(*pair))
         caller.succeed(request.fill(*first))
-        watcher.watch()
-        for pair in pairs:
-            caller.succeed(request.fill(*pair))
-            words = watcher.seen(traffic.uuid(pair[0]))
-            # A release has to ask which Opportunities it is about.
-            if request.text.startswith("DELETE"):
-                words = watcher.seen(traffic.uuid(pair[0]))
-            seen.append(_with_marks(words, *pair))
-    return Recorded([_same(*both) for both in zip(*seen, strict=True)])
+        return _watched(server, pairs, lambda pair: caller.succeed(request.fill(*pair)))
 
 
 def recorded_registration(server: RedisServer, program: Program) -> Recorded:
     """Return the script call that registers an Opportunity."""
-    seen = []
-    with direct(server.socket) as watcher, Caller(program.url) as caller:
-        caller.register([next(_opportunities)])
+    first, *pairs = [(0, next(_opportunities)) for _ in range(3)]
+    with Caller(program.url) as caller:
+        caller.register([first[1]])
+        return _watched(server, pairs, lambda pair: caller.register([pair[1]]))
+
+
+def _watched(
+    server: RedisServer, pairs: Sequence[_Pair], ask: Callable[[_Pair], object]
+) -> Recorded:
+    """Return what two requests come to: the last command about each, where it took several."""
+    found = []
+    with direct(server.socket) as watcher, direct(server.socket) as marker:
         watcher.watch()
-        for number in (next(_opportunities), next(_opportunities)):
-            caller.register([number])
-            seen.append(_with_marks(watcher.seen(traffic.opportunity(number)), 0, number))
-    return Recorded([_same(*both) for both in zip(*seen, strict=True)])
+        for customer, number in pairs:
+            ask((customer, number))
+            marker.command("ECHO", _END)
+            # The service also looks at Opportunities by itself, every second.
+            names = (traffic.uuid(customer), traffic.order(customer), traffic.opportunity(number))
+            *_, words = (
+                words
+                for words in watcher.seen(_END)
+                if words[:1] == ["EVALSHA"]
+                and any(name in word for word in words for name in names)
+            )
+            found.append(_with_marks(words, customer, number))
+    return Recorded([_same(*both) for both in zip(*found, strict=True)])
 
 
 def _with_marks(words: Sequence[str], customer: int, number: int) -> list[str]:
     marks = {
         traffic.uuid(customer): "@uuid@",
+        traffic.order(customer): "@order@",
         traffic.ref(number): "@ref@",
         traffic.opportunity(number): traffic.opportunity("@number@"),
         traffic.offer(number): traffic.offer("@number@"),

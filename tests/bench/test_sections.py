@@ -1,14 +1,19 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.bench import soak
 from tests.bench.__main__ import SECTIONS, Section, main
+from tests.bench.calls import Caller
 from tests.bench.peers.processes import postgres_binaries
 from tests.bench.report import Findings
 from tests.bench.stage import Stage
+from tests.bench.traffic import SELLER, http_request, opportunity
+from tests.bench.world import world
 from tests.bench.wrk import MissingProgramError
+from tests.servers import valkey_binary
 
 NEEDS = {
     "peers": ("wrk", "webdis", "redis-benchmark"),
@@ -69,3 +74,19 @@ def test_one_section_costs_the_others_nothing(tmp_path: Path, monkeypatch: pytes
     text = page.read_text("utf-8")
     assert "all is well" in text
     assert "Side by side" not in text
+
+
+@pytest.mark.timeout(120)
+def test_what_is_measured_is_given_back(tmp_path: Path):
+    """A measurement leaves as many leases as it found, those made over HTTP included."""
+    if shutil.which("wrk") is None:
+        pytest.skip("wrk is not on the PATH")
+    stage = Stage("valkey", valkey_binary(), tmp_path)
+    with stage.folder() as folder, world(stage, folder / "w") as one:
+        one.register(10)
+        one.lease(30, 10)
+        one.cost(10)
+        ask = http_request("GET", f"/opportunities?seller={SELLER}&id={opportunity(7)}")
+        with Caller(one.program.url) as caller:
+            [found] = msgspec.json.decode(caller.succeed(ask.fill()).body)
+    assert found["leased"] == 3

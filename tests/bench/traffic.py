@@ -22,9 +22,9 @@ PARTNER: Final = "a-broker"
 CAPACITY: Final = 10**8
 PRICE: Final = "10 GBP"
 
-MARK: Final = re.compile(r"@(uuid|ref|number|hex(\d+))@")
-"""A place in a text: the Order's UUID, how Redis keys name the Opportunity, the seven digits at
-the end of its ids, or so many characters that nobody else sends."""
+MARK: Final = re.compile(r"@(uuid|order|ref|number|hex(\d+))@")
+"""A place in a text: the Order's UUID, how Redis keys name the Order and the Opportunity, the
+seven digits at the end of its ids, or so many characters that nobody else sends."""
 
 # Two to the power of 32 over the golden ratio: neighbours end up far apart. Of the customer only
 # so many bits count that Lua's numbers are exact.
@@ -34,6 +34,11 @@ _SCATTER: Final = 2_654_435_761
 def uuid(customer: int) -> str:
     """Return a customer's Order UUID: always the same, and in no order (as in wrk.lua)."""
     return f"{_scattered(customer):08x}-{customer % 65_536:04x}-4000-8000-{customer:012x}"
+
+
+def order(customer: int) -> str:
+    """Return how Redis keys name a customer's Order."""
+    return digest(SELLER, PARTNER, uuid(customer))
 
 
 def choice(customer: int, opportunities: int) -> int:
@@ -94,6 +99,7 @@ def _filling(mark: re.Match[str]) -> Callable[[int, int], bytes]:
     width = int(mark[2] or 0)
     fillings: dict[str, Callable[[int, int], bytes]] = {
         "uuid": lambda customer, _: uuid(customer).encode(),
+        "order": lambda customer, _: order(customer).encode(),
         "ref": lambda _, opportunity: ref(opportunity).encode(),
         "number": lambda _, opportunity: b"%07d" % opportunity,
     }
