@@ -119,8 +119,8 @@ async def shopping(url: str, redis_url: str, seller: str = "default") -> AsyncIt
         await history.end()
     found = await look(batcher)
     await batcher.close()
-    assert found.lines == []
     history.check(DURATIONS)
+    assert found.lines == []
 
 
 def _answered(regulars: list[Regular], enough: int) -> Callable[[], Awaitable[bool]]:
