@@ -20,6 +20,7 @@ from tests.bench import (
     instructions,
     lapse,
     page,
+    reading,
     registration,
 )
 from tests.bench.picture import IMAGES
@@ -44,6 +45,7 @@ SECTIONS: Final = {
     "cluster": Section("Cluster", cluster.measure),
     "instructions": Section("Instructions", instructions.measure, by_default=False),
     "registration": Section("Registration", registration.measure, by_default=False),
+    "reading": Section("Reading the feed", reading.measure, by_default=False),
     "expiry": Section("Expiry", expiry.measure, by_default=False),
     "lapse": Section("Lapse", lapse.measure, by_default=False),
 }

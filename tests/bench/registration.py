@@ -42,22 +42,22 @@ def measure(stage: Stage) -> Findings:
         seconds = []
         for request in range(REQUESTS):
             progress(f"{count:,} Opportunities in one request")
-            seconds.append(_register(it.url, range(request * count, (request + 1) * count)))
+            seconds.append(register(it.url, range(request * count, (request + 1) * count)))
         weight = (connection.used_memory() - empty) / (REQUESTS * count)
         after = peak_bytes(worker)
     columns = ("Opportunities", "seconds", "peak memory MiB", "bytes per Opportunity")
     row = (
         f"{REQUESTS} × {count:,}",
         ", ".join(f"{each:.1f}" for each in seconds),
-        f"{_mebibytes(before)} → {_mebibytes(after)}",
+        f"{mebibytes(before)} → {mebibytes(after)}",
         f"{weight:,.0f}",
     )
     headline = f"{count:,} Opportunities in {min(seconds):.1f} s"
     return Findings(headline, [Table("Registration over HTTP", METHOD, columns, [row])])
 
 
-def _register(url: str, numbers: range) -> float:
-    """Return the seconds that one request took."""
+def register(url: str, numbers: range) -> float:
+    """Register Opportunities, named by these numbers, and return the seconds that it took."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(
         address.hostname or "", address.port, timeout=PATIENCE_SECONDS
@@ -100,5 +100,6 @@ def _numbered(id_: str, number: int) -> str:
     return f"{id_[:-10]}{number:010}"
 
 
-def _mebibytes(size: int | None) -> str:
+def mebibytes(size: int | None) -> str:
+    """Return bytes in mebibytes, for a table."""
     return "?" if size is None else f"{size / 2**20:.0f}"
