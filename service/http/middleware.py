@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import hdrs, web
@@ -164,10 +165,20 @@ def _record(
 ) -> None:
     """Write one line for what changed something, or was refused."""
     events = None if route is None else route.events
-    if events is None and note.error is None:
+    if status == _AWAY:
+        level = logging.ERROR
+    elif events is not None:
+        level = events.level
+    elif note.error is not None:
+        level = logging.INFO
+    else:
         return
-    event = _REFUSED if events is None else events[status >= web.HTTPBadRequest.status_code]
-    fields: dict[str, object] = {
+    if not _log.is_enabled_for(level):
+        return
+    event = _REFUSED
+    if events is not None:
+        event = events.done if status < web.HTTPBadRequest.status_code else events.refused
+    fields: dict[str, Any] = {
         **_names(request, note.request_id),
         "status": status,
         "duration_ms": round(seconds * 1000, 2),
@@ -181,5 +192,4 @@ def _record(
             fields["reason"] = str(note.error.__cause__)
     elif note.spaces is not None:
         fields["spaces"] = note.spaces
-    write = _log.error if status == _AWAY else _log.info
-    write(event, **fields)
+    _log.log(level, event, **fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -65,6 +66,8 @@ class Events(NamedTuple):
 
     done: str
     refused: str
+    level: int = logging.INFO
+    """C1 and C2 are most of all calls, so that their lines are for those who look for a fault."""
 
 
 class Route(NamedTuple):
@@ -99,7 +102,7 @@ class Route(NamedTuple):
 _OF_AN_ORDER: Final = ("seller", "Booking-Partner")
 _OF_OPPORTUNITIES: Final = ("seller", "id")
 _OF_THE_FEED: Final = ("afterTimestamp", "afterId")
-_LEASE: Final = Events("lease.granted", "lease.refused")
+_LEASE: Final = Events("lease.granted", "lease.refused", logging.DEBUG)
 _QUOTE_ERRORS: Final = (
     OrderAlreadyExistsError,
     TooManyRequestsError,

@@ -36,7 +36,11 @@ def test_the_document_is_true(short_folder: Path) -> None:
     (short_folder / "tokens.toml").write_text(made.stdout)
     # An exchange from C1 to the cancellation has six calls, and not every one is to the point.
     (short_folder / "schemathesis.toml").write_text("[phases.stateful]\nmax-steps = 12\n")
-    settings = {"LEASE_TOKENS_FILE": "tokens.toml", "LEASE_DATA_DIR": ":memory:"}
+    settings = {
+        "LEASE_TOKENS_FILE": "tokens.toml",
+        "LEASE_DATA_DIR": ":memory:",
+        "LEASE_LOG_LEVEL": "debug",
+    }
     with Program(short_folder, **settings) as program:
         register(program, token)
         played = subprocess.run(

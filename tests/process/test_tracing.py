@@ -54,6 +54,7 @@ def test_a_collector_gets_the_spans(short_folder: Path) -> None:
     opportunity = {"@type": "Event", "@id": OPPORTUNITY, "maximumAttendeeCapacity": 3}
     with collector() as (url, spans, parents):
         settings = {
+            "LEASE_LOG_LEVEL": "debug",
             "LEASE_TRACING": "true",
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,
             "LEASE_WEBHOOK_URL": f"{url}/hook",
