@@ -110,8 +110,9 @@ end
 -- that was leased began to draw on it.
 local booked = tonumber(fields.booked or 0)
 local taken = booked + (group.type == POOL and 0 or total.leased or group.leased)
-if fields.allowed and taken > tonumber(fields.allowed) then
-  is_wrong('allowed', taken, 'at most ' .. fields.allowed)
+local allowed = fields.allowed or fields.capacity
+if allowed and taken > tonumber(allowed) then
+  is_wrong('allowed', taken, 'at most ' .. allowed)
 end
 local is_newer = seen ~= '' and tonumber(fields.mended or 0) < tonumber(seen)
 if is_newer and surplus ~= 0 then

@@ -94,7 +94,7 @@ for index = 10, 9 + offers * 2, 2 do
 end
 
 -- What was ever allowed is the bound that a lowered capacity is not (rule 7).
-local allowed = tonumber(known.allowed) or (known.booked or booked) + leased
+local allowed = max(tonumber(known.allowed or known.capacity or 0), (known.booked or booked) + leased)
 for name, value in pairs({
   id = id,
   type = kind,
@@ -102,9 +102,8 @@ for name, value in pairs({
   capacity = capacity,
   booked = known.booked or booked,
   before = known.before or not known.booked and booked or nil,
-  allowed = max(tonumber(capacity), allowed),
+  allowed = allowed > tonumber(capacity) and allowed or nil,
   leased = leased,
-  epoch = known.epoch or 1,
   modified = modified ~= '' and modified or known.modified,
   offers = offers > 0 and offers or nil,
   pools = pools ~= '' and pools or nil,
@@ -114,6 +113,9 @@ for name, value in pairs({
 end
 if offers == 0 then
   unset[#unset + 1] = 'offers'
+end
+if allowed <= tonumber(capacity) then
+  unset[#unset + 1] = 'allowed'
 end
 if pools == '' then
   unset[#unset + 1] = 'pools'

@@ -3,9 +3,9 @@ An Opportunity, or a capacity pool, is one hash, without `capacity` while it is 
   id, type, seller     as registered; `seller` is the name of the Seller in its own key
   capacity, booked, leased   spaces; `leased` is the sum over the hold index, expired ones included until settled
   before               spaces of `booked` that no Order accounts for; absent: an earlier release registered it
-  allowed              spaces: the most that its capacity ever was; absent likewise
+  allowed              spaces: the most that its capacity ever was; absent: it never was more than now
   named, proposed      spaces: the parts of `leased` that named and proposal leases hold; absent: none ever did
-  epoch                counts withdrawals: a lease of an earlier epoch holds nothing
+  epoch                counts withdrawals: a lease of an earlier epoch holds nothing; absent: there was none
   next                 seconds; no hold expires before it (the score in `due`); absent or '': there is no hold
   mended               microseconds since 1970 when `booked` was last mended; absent: it never was
   modified             the front-end's own version of what it registered last
@@ -63,7 +63,7 @@ local function read_opportunity(group)
   if not take_totals(group, unpack(values, 1, 7)) then
     return
   end
-  group.booked, group.epoch = tonumber(values[8]), values[9]
+  group.booked, group.epoch = tonumber(values[8]), values[9] or '0'
   group.offers_known, group.id = values[10], values[11]
   group.pools_text = values[12] or ''
   for ref, spaces in string.gmatch(group.pools_text, '(%S+):(%d+)') do

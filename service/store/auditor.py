@@ -123,7 +123,7 @@ class Auditor:
             "capacity" in fields,
             int(fields.get("booked", 0)),
             int(fields["before"]) if "before" in fields else None,
-            fields.get("epoch", ""),
+            fields.get("epoch", "0"),
             [Wrong(*(text.decode() for text in one)) for one in wrong],
         )
 
