@@ -87,7 +87,8 @@ if policy.proposal > 0 then
   expires = max(expires, now + policy.proposal + (microseconds > 0 and 1 or 0))
   local first = live.first or first_leased(age_key, now, policy.maximum_hold)
   keep_of_pools(groups)
-  write_lease(lease_key, groups, holder, { step = 3, first = first, owner = owner, expires = expires }, due_key)
+  local lease_fields = { step = 3, first = first, paid = live.paid, owner = owner, expires = expires }
+  write_lease(lease_key, groups, holder, lease_fields, due_key)
   recount_lease(leases_key, now, lease and lease.expires, expires)
 end
 call('HSET', order_key, unpack(fields))

@@ -32,6 +32,16 @@ async def test_a_window_is_given_once_per_lease(make_desk):
     assert await desk.pay(1, 120) > expires
 
 
+async def test_a_window_was_given_to_a_lease_that_became_a_proposals(make_desk):
+    """Rule 27: once per lease, and P goes on with the lease that there was."""
+    desk = make_desk(anonymous_seconds=10)
+    await desk.register(5)
+    await desk.quote(1, 1)
+    expires = await desk.pay(1, 60)
+    await desk.propose(1, 1)
+    assert await desk.pay(1, 120) == expires
+
+
 async def test_a_window_is_no_longer_than_two_minutes(make_desk):
     """Rule 27: two minutes, unless the policy says otherwise."""
     desk = make_desk(anonymous_seconds=10)
