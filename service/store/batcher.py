@@ -1,8 +1,8 @@
 """Sends what many callers ask of one Redis node together: one pipeline in flight, the next fills.
 
-Nothing waits for a timer. A call that finds the node idle leaves with the calls of the same turn
-of the event loop; the others leave when the pipeline before them has come back. That is several
-times as fast as a connection per caller, and one place knows what was sent and what was answered.
+Nothing waits for a timer. A call that finds the node idle leaves at once, with some of the same
+turn of the event loop; the others leave when the pipeline before them has come back. That is
+several times as fast as a connection per caller, and one place knows what was sent and answered.
 
 redis-py's own retries are off (`address.py`): they repeat a call silently, and afterwards nobody
 can tell "nothing was sent" from "sent, answer lost". What is sent again is decided in
@@ -41,6 +41,11 @@ ConnectionFactory: TypeAlias = Callable[[], AbstractConnection | Awaitable[Abstr
 
 MAXIMUM_BATCH: Final = 512
 """Calls per pipeline: enough to fill it, few enough that nobody waits long behind the others."""
+
+# A pipeline takes a quarter of the calls that wait. With all of them Redis and this process would
+# take turns: one idle while the other works on everything.
+_SHARES: Final = 4
+_LEAST_BATCH: Final = 4
 
 CONNECT_SECONDS: Final = 1.0
 """How long one attempt to connect may take, handshake included."""
@@ -210,8 +215,9 @@ class Batcher:
     def _take_batch(self) -> list[Call]:
         """Take the calls of the next pipeline, without those whose callers have gone."""
         self._expire_waiting()
-        batch = [call for call in self._waiting[:MAXIMUM_BATCH] if not call.future.done()]
-        del self._waiting[:MAXIMUM_BATCH]
+        count = min(MAXIMUM_BATCH, max(_LEAST_BATCH, len(self._waiting) // _SHARES))
+        batch = [call for call in self._waiting[:count] if not call.future.done()]
+        del self._waiting[:count]
         return batch
 
     async def _exchange(self, connection: AbstractConnection, batch: list[Call]) -> None:

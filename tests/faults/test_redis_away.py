@@ -154,7 +154,7 @@ async def test_a_paused_server_leaves_the_outcome_unknown(
     assert await eventually(hasty, "warm") == b"warm"
     server.pause()
     outcomes = await asyncio.gather(
-        *(hasty.call(ECHO, [], [f"lost {n}"]) for n in range(10)), return_exceptions=True
+        *(hasty.call(ECHO, [], [f"lost {n}"]) for n in range(4)), return_exceptions=True
     )
     assert {type(outcome) for outcome in outcomes} == {OutcomeUnknownError}
     with pytest.raises(NothingSentError):

@@ -99,12 +99,12 @@ async def test_close_finishes_what_was_asked_for(batcher: Batcher) -> None:
 
 
 async def test_concurrent_calls_share_a_read(redis_url: str) -> None:
-    """The calls of one turn of the event loop arrive at the server together, without waiting."""
+    """The calls of one turn of the event loop arrive at the server in few pipelines."""
     batcher = Batcher(connection_factory(redis_url))
     before = await _reads(batcher)
     await asyncio.gather(*(batcher.command("PING") for _ in range(100)))
-    # One for the hundred and one for the question itself; as many as there are calls if alone.
-    assert await _reads(batcher) - before < 10
+    # A quarter of those that wait at a time; as many as there are calls if alone.
+    assert await _reads(batcher) - before < 20
     await batcher.close()
 
 

@@ -157,9 +157,9 @@ async def test_a_round_trip_is_told(valkey_server: RedisServer, told: Told) -> N
     """Calls of the same moment are one batch, with the seconds that it took."""
     batcher = Batcher(connection_factory(valkey_server.url), observer=told.meter)
     await batcher.command("PING")
-    await asyncio.gather(*(batcher.command("PING") for _ in range(5)))
+    await asyncio.gather(*(batcher.command("PING") for _ in range(4)))
     await batcher.close()
-    assert told.number("lease_store_batch_calls_sum") == 6
+    assert told.number("lease_store_batch_calls_sum") == 5
     assert told.number("lease_store_batch_calls_count") == 2
     assert told.number("lease_store_seconds_count") == 2
     assert told.number("lease_store_batch_calls_bucket", le="1.0") == 1
