@@ -18,15 +18,17 @@ RETRY
 ]]
 local due_key, feed_key = KEYS[1], KEYS[2]
 
+-- Calls wait for the whole step: so many holds are enough for one.
+local MOST_HOLDS = 250
+
 local now, microseconds = clock()
-local budget, moved = PORTION, 0
+local budget, moved = MOST_HOLDS, 0
 local groups = read_groups(3, 1)
 for _, group in ipairs(groups) do
-  -- Calls wait for the whole step: a thousand holds are enough for one.
   if budget > 0 then
     read_totals(group)
     if group.known then
-      budget = budget - settle(group, now, 1)
+      budget = budget - settle(group, now, budget)
       moved = moved + (group.moved and 1 or 0)
       -- It may have been listed for an expiry that is none any more.
       group.is_settled = true

@@ -105,14 +105,15 @@ local function told(reply)
 end
 
 -- Drops the holds of an Opportunity that have expired, and corrects its totals (rule 12): all of
--- them, or `portions` of a thousand. Returns how many; `update_due` is to follow.
-local function settle(group, now, portions)
+-- them, or `most`. Returns how many; `update_due` is to follow.
+local function settle(group, now, most)
   if not group.next or group.next > now then
     return 0
   end
   local before, dropped = group.leased, 0
   repeat
-    local expired = call('ZRANGEBYSCORE', group.holds_key, '-inf', now, 'LIMIT', 0, PORTION)
+    local portion = min(PORTION, most and most - dropped or PORTION)
+    local expired = call('ZRANGEBYSCORE', group.holds_key, '-inf', now, 'LIMIT', 0, portion)
     for _, member in ipairs(expired) do
       local spaces, kind = string.match(member, '^(%d+)(%a)')
       count_leased(group, kind, -tonumber(spaces))
@@ -122,8 +123,7 @@ local function settle(group, now, portions)
     end
     dropped = dropped + #expired
     lapsed = lapsed + (group.type ~= POOL and #expired or 0)
-    portions = portions and portions - 1
-  until #expired < PORTION or portions == 0
+  until #expired < portion or dropped == most
   group.next = group.leased > 0 and tonumber(call('ZRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2]) or nil
   write_totals(group, 'next', group.next or '')
   group.is_settled, group.moved = true, group.leased ~= before

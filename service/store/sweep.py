@@ -15,7 +15,7 @@ from service.store.scripts import ListKeys, load_scripts
 _LOOK: Final = 500
 """Opportunities that are looked up at once."""
 
-_STEP: Final = 100
+_STEP: Final = 200
 """Opportunities of one step of Redis's: a millisecond or two, for which all calls wait."""
 
 
