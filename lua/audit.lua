@@ -25,9 +25,6 @@ local due_key, feed_key = KEYS[1], KEYS[2]
 local limit, mend, seen = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3]
 local surplus, before = tonumber(ARGV[4]), ARGV[5]
 
--- As `withdraw` has it: so long the feed says that an Opportunity is gone.
-local DELETED_SECONDS = 7 * 24 * 60 * 60
-
 local now, microseconds = clock()
 local groups = read_groups(3, 6)
 local missing = read_opportunities(groups)

@@ -38,7 +38,7 @@ local function is_wrong(check, ref, found, right)
   wrong[#wrong + 1] = { check, ref, tostring(found or ''), tostring(right or '') }
 end
 -- Returns a hold for a person to read; whose it is has been said.
-local function told(member, until_seconds)
+local function readable(member, until_seconds)
   return (string.match(member, '^%d+%a') or member) .. ' until ' .. until_seconds
 end
 if removed_at ~= NO_KEY and removed_at ~= expires then
@@ -62,7 +62,7 @@ for _, group in ipairs(groups) do
       rightful[group.ref] = member
       local found = call('ZSCORE', group.holds_key, member)
       if tonumber(found or nil) ~= lease.expires then
-        is_wrong('hold', group.ref, found and told(member, found), told(member, lease.expires))
+        is_wrong('hold', group.ref, found and readable(member, found), readable(member, lease.expires))
         if mend then
           hold(group, holder, spaces, lease.step, lease.expires, due_key)
         end
@@ -74,7 +74,7 @@ for index = 4, 3 + seen * 2, 2 do
   local group, member = groups[ARGV[index]], ARGV[index + 1]
   local until_seconds = tonumber(call('ZSCORE', group.holds_key, member) or nil)
   if group.known and member ~= rightful[group.ref] and until_seconds and until_seconds > now then
-    is_wrong('hold', group.ref, told(member, until_seconds), nil)
+    is_wrong('hold', group.ref, readable(member, until_seconds), nil)
     if mend then
       local spaces, kind = string.match(member, '^(%d+)(%a)')
       call('ZREM', group.holds_key, member)

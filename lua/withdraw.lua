@@ -17,9 +17,6 @@ RETRY
 ]]
 local due_key, feed_key = KEYS[1], KEYS[2]
 
--- The feed says for a week that it is gone, as the RPDE standard asks.
-local DELETED_SECONDS = 7 * 24 * 60 * 60
-
 local groups = read_groups(3, 1)
 local missing = read_opportunities(groups)
 if missing then

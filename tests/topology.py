@@ -6,6 +6,7 @@ import contextlib
 import random
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -70,7 +71,7 @@ class Member(RedisServer):
         return info.get("master_port") == primary.port and info["master_link_status"] == "up"
 
 
-class _Servers:
+class _Servers(ABC):
     """What several servers have in common: they start together and end together."""
 
     def __init__(self) -> None:
@@ -94,9 +95,9 @@ class _Servers:
         """Kill them."""
         self._resources.close()
 
+    @abstractmethod
     def form(self) -> None:
         """Start the servers, and return when they know each other."""
-        raise NotImplementedError
 
 
 class ClusterServers(_Servers):

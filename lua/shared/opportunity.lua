@@ -23,6 +23,9 @@ local COUNTS = { n = 'named', p = 'proposed' }
 
 local POOL = 'CapacityPool'
 
+-- The feed says for a week that an Opportunity is gone, as the RPDE standard asks.
+local DELETED_SECONDS = 7 * 24 * 60 * 60
+
 -- The code of a reply that tells how many leases lapsed, and then what the script answers.
 local LAPSED = 9
 
