@@ -1,4 +1,4 @@
-"""One connection of a client: how long it may dawdle, and what it hears that speaks no HTTP.
+"""One connection of a client: who answers it, how long it may dawdle, what it hears beside HTTP.
 
 aiohttp waits for a request, for its body, and for an answer to be taken as long as the client
 likes. Here one look a second at every connection ends that, and costs a request nothing.
@@ -6,15 +6,20 @@ likes. Here one look a second at every connection ends that, and costs a request
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import struct
 import uuid
+from collections.abc import Coroutine
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from service.errors import InternalApplicationError, OpenBookingError
+from service.http.lane import Lane, packed
 from service.http.response import refusal
 
 LINE_BYTES: Final = 65_536
@@ -46,20 +51,76 @@ class Connection(web.RequestHandler):
     notices when that changes.
     """
 
-    __slots__ = ("_doing", "_mark", "_received", "_since")
+    __slots__ = ("_answering", "_doing", "_lane", "_mark", "_received", "_since")
 
-    def __init__(self, manager: web.Server, **options: object) -> None:
-        """Wait for a client; arguments as aiohttp has them."""
+    def __init__(self, manager: web.Server, lane: Lane, **options: object) -> None:
+        """Wait for a client.
+
+        Args:
+            manager: aiohttp's own.
+            lane: Is asked first whether it takes a request.
+            options: As aiohttp has them.
+
+        """
         super().__init__(manager, **options)  # type: ignore[arg-type] # they are passed on as they are
         self._received = 0
         self._doing: tuple[str, int] = ("", 0)
         self._mark = 0
         self._since = 0.0
+        self._lane = lane
+        self._answering: asyncio.Task[None] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
         self._received += len(data)
+        # aiohttp's own loop is not to wake before the lane was asked.
+        waiter, self._waiter = self._waiter, None
         super().data_received(data)
+        self._waiter = waiter
+        if self._messages and self._answering is None:
+            self._go_on()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Read on after a pause; aiohttp asks for it after every body, pause or not."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def _go_on(self) -> None:
+        """Have the next request answered, on the lane or by aiohttp, which waits for it."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        message, payload = self._messages[0]
+        answer = None
+        # Where aiohttp has paused the client, it is also the one to go on.
+        if isinstance(message, RawRequestMessage) and not (
+            self._buffer_paused or self._reading_paused
+        ):
+            answer = self._lane.take(self, message, payload)
+        if answer is None:
+            waiter.set_result(None)
+            return
+        self._messages.popleft()
+        assert self._parser is not None  # noqa: S101 - it is connected
+        self._parser.message_consumed()
+        self._answering = self._loop.create_task(self._answer(answer))
+
+    async def _answer(self, answer: Coroutine[None, None, web.Response]) -> None:
+        response = await answer
+        if self.transport is not None:
+            self.transport.write(packed(response))
+        if self.writing_paused:
+            with contextlib.suppress(ConnectionError):
+                await self._drain_helper()
+        self._answering = None
+        if self.transport is None:
+            return
+        self._keepalive = True
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if response.keep_alive is False:
+            self.transport.close()
+        elif self._messages:
+            self._go_on()
 
     def look(self, now: float) -> None:
         """End the connection if its client is too slow; call this about once a second.

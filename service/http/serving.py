@@ -13,6 +13,7 @@ from aiohttp import web
 
 from service.http.connection import HEADER_BYTES, HEADERS, LINE_BYTES, Connection
 from service.http.keys import IN_FLIGHT
+from service.http.lane import Lane
 
 IN_FLIGHT_SECONDS: Final = 10.0
 """How long a request may go on after the process stopped listening."""
@@ -49,10 +50,12 @@ async def serving(
     await runner.setup()
     manager = runner.server
     assert manager is not None  # noqa: S101 - setup has made it
+    lane = Lane(app)
 
     def connection() -> Connection:
         return Connection(
             manager,
+            lane,
             loop=loop,
             access_log=None,
             auto_decompress=False,

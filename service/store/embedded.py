@@ -27,7 +27,7 @@ import structlog
 IN_MEMORY: Final = ":memory:"
 
 _POLL_SECONDS: Final = 0.01
-# A script makes and drops hundreds of small tables, more at once than glibc keeps at hand by itself.
+# A script makes and drops hundreds of small tables, more than glibc keeps at hand by itself.
 _MALLOC: Final = "glibc.malloc.tcache_count=1000"
 _STOP_SECONDS: Final = 30.0
 _ORPHAN_SECONDS: Final = 15.0

@@ -14,12 +14,24 @@ from service.settings import Settings
 from service.store.batcher import Batcher
 from service.store.connect import connection_factory
 from tests.http.application import api, recorded
+from tests.http.caller import MakeCaller, callers
 from tests.http.front_end import FrontEnd
 from tests.http.recording import RecordingLedger
+from tests.http.served import Served
 from tests.servers import RedisServer
 
 Client = TestClient[web.Request, web.Application]
 MakeClient = Callable[[web.Application], Awaitable[Client]]
+
+
+@pytest.fixture
+def aiohttp_client(aiohttp_client: Callable[[Served], Awaitable[Client]]) -> MakeClient:
+    """Give a maker of clients of an application that is served as a worker does it."""
+
+    async def make(app: web.Application) -> Client:
+        return await aiohttp_client(Served(app))
+
+    return make
 
 
 @pytest.fixture
@@ -55,3 +67,10 @@ async def edge(aiohttp_client: MakeClient, recording: RecordingLedger) -> Client
 def desk(client: Client) -> FrontEnd:
     """Give a booking front-end whose requests reach the embedded Valkey."""
     return FrontEnd(client)
+
+
+@pytest.fixture
+async def call(recording: RecordingLedger) -> AsyncIterator[MakeCaller]:
+    """Serve the edge over a ledger that remembers; give what connects to it."""
+    async with callers(recorded(recording, Settings(body_limit=ByteCount(4096)))) as connect:
+        yield connect

@@ -3,77 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import pytest
 
 from service.http import connection, serving
 from service.model import MEDIA_TYPE, Opportunity
-from service.setting_types import ByteCount
-from service.settings import Settings
-from tests.http.application import recorded
+from tests.http.caller import PATIENCE_SECONDS, MakeCaller, Reply
 from tests.http.recording import RecordingLedger
 from tests.http.test_requests import C1, UUID
 
-PATIENCE_SECONDS = 20.0
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 JSON = b"Host: a\r\nContent-Type: application/json\r\n"
-
-
-class Reply(NamedTuple):
-    """An answer as it came over the wire."""
-
-    status: int
-    headers: dict[str, str]
-    body: Any
-
-
-class Caller:
-    """A client that says what it likes, when it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Speak over a connection."""
-        self.reader = reader
-        self.writer = writer
-
-    async def say(self, *parts: bytes) -> None:
-        """Send bytes; a connection that is gone already is not this method's affair."""
-        with contextlib.suppress(ConnectionError):
-            self.writer.write(b"".join(parts))
-            await self.writer.drain()
-
-    async def hear(self) -> Reply:
-        """Read one answer."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            status_line, *lines = head.rstrip().split("\r\n")
-            headers = dict(line.split(": ", 1) for line in lines)
-            text = await self.reader.readexactly(int(headers.get("Content-Length", "0")))
-        return Reply(int(status_line.split()[1]), headers, json.loads(text) if text else None)
-
-    async def is_cut_off(self) -> bool:
-        """Tell whether the service ended the connection without a word."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            try:
-                return await self.reader.read() == b""
-            except ConnectionError:
-                return True
-
-    async def drip(self, text: bytes) -> None:
-        """Send a byte at a time, for as long as anybody takes them."""
-        for byte in text:
-            if self.reader.at_eof() or self.writer.is_closing():
-                return
-            await self.say(bytes([byte]))
-            await asyncio.sleep(0.02)
-
-
-MakeCaller = Callable[[], Awaitable[Caller]]
 
 
 @pytest.fixture
@@ -82,22 +25,6 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(connection, "MOVE_SECONDS", 0.3)
-
-
-@pytest.fixture
-async def call(recording: RecordingLedger) -> AsyncIterator[MakeCaller]:
-    """Serve the edge as a worker does, over a ledger that remembers; give what connects to it."""
-    app = recorded(recording, Settings(body_limit=ByteCount(4096)))
-    bound = socket.create_server(("127.0.0.1", 0))
-    async with contextlib.AsyncExitStack() as resources:
-        await resources.enter_async_context(serving.serving(app, [bound]))
-
-        async def connect() -> Caller:
-            reader, writer = await asyncio.open_connection(*bound.getsockname(), limit=4096)
-            resources.callback(writer.close)
-            return Caller(reader, writer)
-
-        yield connect
 
 
 def said_by(reply: Reply, status: int) -> str:

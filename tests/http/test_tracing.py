@@ -11,6 +11,7 @@ from uuid import UUID
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -101,7 +102,7 @@ async def test_a_request_without_a_caller_begins_a_trace(
 
 
 async def test_what_is_sent_carries_its_span(
-    aiohttp_client: MakeClient, tracing: Tracing, exporter: InMemorySpanExporter
+    tracing: Tracing, exporter: InMemorySpanExporter
 ) -> None:
     """A webhook has a span, and its receiver gets it as `traceparent`; a failure is an error."""
     received = []
@@ -112,8 +113,11 @@ async def test_what_is_sent_carries_its_span(
 
     app = web.Application()
     app.router.add_post("/hook", hook)
-    url = (await aiohttp_client(app)).make_url("/hook")
-    async with aiohttp.ClientSession(trace_configs=[tracing.of_client()]) as session:
+    async with (
+        TestServer(app) as server,
+        aiohttp.ClientSession(trace_configs=[tracing.of_client()]) as session,
+    ):
+        url = server.make_url("/hook")
         for target in (url, url, f"http://127.0.0.1:{free_port()}/hook"):
             try:
                 await (await session.post(target)).read()
