@@ -92,7 +92,10 @@ local function judge(item, group, limit)
     for _, short in ipairs(item.error == RESERVED and reserved or {}) do
       short[1].reserved = max(short[1].reserved or 0, short[2])
     end
-  elseif not is_kept then
+    return
+  end
+  group.fitting = group.fitting + 1
+  if not is_kept then
     group.used = group.used + 1
     for _, resource in ipairs(group.resources) do
       resource[1].taken = resource[1].taken + resource[2]
@@ -135,7 +138,7 @@ local function assess(groups, lease, limit, due_key, now)
   end
   update_due(due_key, groups)
   for _, group in ipairs(groups) do
-    group.rank, group.resources = 0, resources_of(group, groups)
+    group.rank, group.fitting, group.resources = 0, 0, resources_of(group, groups)
     group.fits = fits_alone(group, limit)
     if not group.fits then
       group.keep = min(group.had, group.wanted)
@@ -196,7 +199,8 @@ local function all_reserved_until(group, holder, now)
   return last
 end
 
--- Returns what is left of an Opportunity for this Order beside the rest of its basket: rule 1's *A*.
+-- Returns what is left of an Opportunity for this Order beside the rest of its basket: rule 1's *A*. What the
+-- rest keeps counts as a whole, also where a pool has no room for all of it; what fits is to be had all the same.
 local function remaining(group)
   local least = group.available
   for index = 2, #group.resources do
@@ -204,7 +208,7 @@ local function remaining(group)
     local free = (pool.known and pool.available or 0) - (pool.taken - group.used * spaces)
     least = min(least, floor(free / spaces))
   end
-  return max(0, least)
+  return max(group.fitting, least)
 end
 
 -- Returns what the caller is told about every group: {type, remaining, errors, price…}; '' instead of

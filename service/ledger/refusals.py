@@ -116,10 +116,7 @@ def booking_refusal(basket: Basket, said: Booking) -> OpenBookingError:
     items = answers.quoted_items(basket, said.availabilities)
     kind: type[OpenBookingError] = UnableToProcessOrderItemError
     message = "At least one OrderItem has an error; nothing was booked."
-    if any(
-        availability and availability.shortages and availability.remaining == 0
-        for availability in said.availabilities
-    ):
+    if any(availability and availability.remaining == 0 for availability in said.availabilities):
         kind = OpportunityHasInsufficientCapacityError
         message = "No space remains for at least one OrderItem; nothing was booked."
     return kind(

@@ -122,7 +122,7 @@ class Capacity:
         if only_held is None:
             only_held = any(item.error for item in items)
         keep = {}
-        for id_ in {item.opportunity for item in asked if not item.error}:
+        for id_ in dict.fromkeys(item.opportunity for item in asked if not item.error):
             mine = [
                 now
                 for now, before in zip(items, asked, strict=True)
@@ -208,12 +208,19 @@ class Capacity:
             reserved += shortages if is_reserved else []
             others_hold = worst.others if is_reserved else None
             judged.append(item._replace(error=error, others=others_hold))
-        return [self._with_remaining(key, item, taken, given) for item in judged], reserved
+        fitting = Counter(item.opportunity for item in judged if not item.error)
+        return [
+            self._with_remaining(key, item, taken, given, fitting[item.opportunity])
+            for item in judged
+        ], reserved
 
     def _with_remaining(
-        self, key: Key, item: Item, taken: Counter[str], given: Counter[str]
+        self, key: Key, item: Item, taken: Counter[str], given: Counter[str], fitting: int
     ) -> Item:
-        """Give an OrderItem *A*: the least over the Opportunity and what is left of its pools."""
+        """Give an OrderItem *A*: the least over the Opportunity and what is left of its pools.
+
+        The first *A* have no error (rule 3): it is no less than those that have none.
+        """
         if item.error in {INCOMPLETE, UNKNOWN_OPPORTUNITY}:
             return item
         id_ = item.opportunity
@@ -221,7 +228,7 @@ class Capacity:
         for pool, each in self.things[id_].pools.items():
             rest = taken[pool] - given[id_] * each
             least = min(least, (self._available(key, pool) - rest) // each)
-        return item._replace(remaining=max(0, least))
+        return item._replace(remaining=max(fitting, least))
 
     def _retry_after(self, key: Key, reserved: list[Shortage]) -> int | None:
         """Return how long until everything that is short has room, or is held no more (rule 6)."""

@@ -2,7 +2,10 @@
 
 import pytest
 
-from service.errors import OpportunityHasInsufficientCapacityError
+from service.errors import (
+    OpportunityHasInsufficientCapacityError,
+    UnableToProcessOrderItemError,
+)
 from tests.store.desk import CLASS, COURT, OFFER, SELLER, errors, remaining
 from tests.store.follow import Follower
 
@@ -80,6 +83,35 @@ async def test_what_is_held_is_not_given_to_another_item_of_the_order(desk):
     asked = [(CLASSES[0], OFFER), (CLASSES[0], OFFER), (CLASSES[1], OFFER)]
     assert await desk.quoted_errors(1, asked) == ["", "insufficient", ""]
     assert await desk.spaces(CLASSES[1]) == (0, 1, 1)
+
+
+async def test_what_fits_remains_though_the_rest_of_the_basket_does_not_fit(desk):
+    """Rules 3, 16 and 28: a class that comes to draw on the hall leaves the leased court its A."""
+    await share(desk, HALL, 3, COURT, spaces=2)
+    await desk.register(5)
+    basket = [(COURT, OFFER), (CLASS, OFFER), (CLASS, OFFER)]
+    await desk.quote(1, basket)
+    await share(desk, HALL, 3, CLASS)
+    with pytest.raises(UnableToProcessOrderItemError):
+        await desk.propose(1, basket)
+    refused = await desk.refused_booking(1, basket)
+    assert type(refused).__name__ == "UnableToProcessOrderItemError"
+    assert errors(refused.ordered_item) == ["", "", "insufficient"]
+    assert remaining(refused.ordered_item) == [1, 1, 1]
+    await desk.book(1, basket[:2])
+
+
+async def test_nothing_remains_of_what_a_smaller_pool_has_no_room_for(desk):
+    """Rules 3, 7, 16 and 28: in order of position, the first class keeps the one place left."""
+    await share(desk, HALL, 2, *CLASSES)
+    basket = [(CLASSES[0], OFFER), (CLASSES[1], OFFER)]
+    await desk.quote(1, basket)
+    await share(desk, HALL, 1)
+    refused = await desk.refused_booking(1, basket)
+    assert type(refused).__name__ == "OpportunityHasInsufficientCapacityError"
+    assert errors(refused.ordered_item) == ["", "insufficient"]
+    assert remaining(refused.ordered_item) == [1, 0]
+    await desk.book(1, basket[:1])
 
 
 async def test_a_space_may_take_several_of_a_pool(desk):
