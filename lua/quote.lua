@@ -5,7 +5,7 @@ USES clock, opportunity, lease, availability, policy
 KEYS
   [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order of this Order UUID
-  [3] age          string  when this Order UUID was first leased, until the maximum hold is over
+  [3] age          string  the maximum hold since this Order UUID was first leased, until it is over
   [4] seller       hash    the Seller and its policy
   [5] leases       hash    the live leases of this Booking Partner, by expiry
   [6] due          zset    Opportunities by when the sweeper has something to do

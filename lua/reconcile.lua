@@ -23,7 +23,8 @@ local holder, mend, seen = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 
 local now, microseconds = clock()
 local removed_at = call('EXPIRETIME', lease_key)
-local expires = tonumber(string.match(call('GET', lease_key) or '', '^%d %d+ (%d+) '))
+local first, lasts = string.match(call('GET', lease_key) or '', '^%d (%d+) (%d+) ')
+local expires = first and first + lasts
 local is_live = expires and expires > now
 local lease = is_live and read_lease(lease_key, now) or nil
 local groups = read_groups(4, 4 + seen * 2)

@@ -1,8 +1,8 @@
 --[[
-A lease is a string that expires with it: "<step> <first> <expires> <paid> <seller>|<partner>|<uuid>", all but the
-step in seconds, and paid 0 where no payment window was given; then for every Opportunity "\f<ref> <epoch>" and
-lines of "\n<position>\t<offer>\t<price>", where a registered offer is "#<number>"; and for every pool
-"\f<ref> <epoch>#<spaces>". Ids hold no control characters.
+A lease is a string that expires with it: "<step> <first> <lasts> <paid> <seller>|<partner>|<uuid>", with first in
+seconds since 1970, then how many seconds later it expires, and how many later a payment window ends that was given,
+or 0; then for every Opportunity "\f<ref> <epoch>" and lines of "\n<position>\t<offer>\t<price>", where a registered
+offer is "#<number>"; and for every pool "\f<ref> <epoch>#<spaces>". Ids hold no control characters.
 ]]
 
 -- Returns the OrderItems of the request, by Opportunity, from KEYS and ARGV at these indices.
@@ -28,13 +28,13 @@ local function read_lease(lease_key, now)
   if not text then
     return nil
   end
-  local step, first, expires, paid, owner = string.match(text, '^(%d) (%d+) (%d+) (%d+) ([^\f]+)')
-  if tonumber(expires) <= now then
+  local step, first, lasts, paid, owner = string.match(text, '^(%d) (%d+) (%d+) (%d+) ([^\f]+)')
+  local lease = { step = tonumber(step), first = tonumber(first), expires = first + lasts, owner = owner }
+  if lease.expires <= now then
     call('DEL', lease_key)
     return nil
   end
-  local lease = { step = tonumber(step), first = tonumber(first), expires = tonumber(expires), owner = owner }
-  lease.paid = paid ~= '0' and tonumber(paid) or nil
+  lease.paid = paid ~= '0' and first + paid or nil
   lease.lines = {}
   for ref, line in string.gmatch(text, '\f(%S+) ([^\f]*)') do
     lease.lines[ref] = line
@@ -154,7 +154,9 @@ local function write_lease(lease_key, groups, holder, fields, due_key)
     call('DEL', lease_key)
     return
   end
-  local head = { fields.step, fields.first, fields.expires, fields.paid or 0, fields.owner }
+  local first = fields.first
+  local paid = fields.paid and fields.paid - first or 0
+  local head = { fields.step, first, fields.expires - first, paid, fields.owner }
   call('SET', lease_key, table.concat(head, ' ') .. table.concat(lines), 'EXAT', fields.expires)
 end
 

@@ -74,13 +74,14 @@ local function recount_lease(leases_key, now, before, after)
 end
 
 -- Returns when an Order UUID was first leased, now if it was not, and remembers it: a lease that
--- ended and is made again within the maximum hold does not begin anew.
+-- ended and is made again within the maximum hold does not begin anew. The key expires when that is
+-- over, and says no more than how long it was: an instant would take 16 bytes more of each.
 local function first_leased(age_key, now, maximum_hold)
-  if call('SET', age_key, now, 'NX', 'EXAT', now + maximum_hold) then
+  if call('SET', age_key, maximum_hold, 'NX', 'EXAT', now + maximum_hold) then
     return now
   end
-  local first = tonumber(call('GET', age_key) or now)
+  local first = call('EXPIRETIME', age_key) - (call('GET', age_key) or 0)
   first = first + maximum_hold > now and first or now
-  call('SET', age_key, first, 'EXAT', first + maximum_hold)
+  call('SET', age_key, maximum_hold, 'EXAT', first + maximum_hold)
   return first
 end

@@ -143,9 +143,7 @@ class Auditor:
         _, *wrong = await self._calls.run(
             "reconcile",
             lease.keys,
-            ReconcileKeys(
-                f"{lease.keys.name}:lease:{lease.rest}", lease.keys.due, lease.keys.feed
-            ),
+            ReconcileKeys(lease.keys.lease(lease.rest), lease.keys.due, lease.keys.feed),
             (*ReconcileArguments(lease.rest, int(mend), len(seen)), *parts),
             {ref: () for ref, _ in seen},
         )

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
 
@@ -28,6 +28,10 @@ def digest(*parts: str) -> str:
     return urlsafe_b64encode(blake2b(text, digest_size=12).digest()).decode()
 
 
+SHORT: Final = {"lease": "l", "age": "a"}
+"""The words of the keys that there are one of for every lease: a letter each, to save memory."""
+
+
 class PartitionKeys(NamedTuple):
     """The keys of one partition; its name is their cluster hash tag."""
 
@@ -45,7 +49,7 @@ class PartitionKeys(NamedTuple):
 
     def lease(self, holder: str) -> str:
         """Return the key of the lease of an Order, by its name in keys."""
-        return f"{self.name}:lease:{holder}"
+        return f"{self.name}:{SHORT['lease']}:{holder}"
 
     def seller(self, ref: str) -> str:
         """Return the key of a Seller's hash."""
@@ -80,7 +84,7 @@ class SellerKeys(NamedTuple):
             "due": partition.due,
             "feed": partition.feed,
         }
-        return [whole.get(name) or f"{partition.name}:{name}:{holder}" for name in names]
+        return [whole.get(name) or f"{partition.name}:{SHORT[name]}:{holder}" for name in names]
 
 
 class Keys:

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from service.store.keys import Keys, PartitionKeys
+from service.store.keys import SHORT, Keys, PartitionKeys
 from service.store.nodes import Nodes
 
 PORTION: Final = 1000
@@ -23,7 +23,7 @@ _OLDEST_MICROSECONDS: Final = 10**12
 
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at"}
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
-_LEASE: Final = re.compile(rb"(\d) \d+ (\d+) \d+ ([^\f]+)(.*)", re.DOTALL)
+_LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^\f]+)(.*)", re.DOTALL)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
 
 
@@ -150,14 +150,15 @@ class Survey:
             part: The partition, or None for all.
 
         """
-        pattern = f"{self._prefix}:{{{'*' if part is None else part}}}:{kind}:*"
+        word = SHORT.get(kind, kind)
+        pattern = f"{self._prefix}:{{{'*' if part is None else part}}}:{word}:*"
         for node in await self._nodes.every():
             cursor = b"0"
             while True:
                 cursor, found = await node.command(
                     "SCAN", cursor, "MATCH", pattern, "COUNT", PORTION
                 )
-                yield [name for name in map(self._name(kind), found) if name]
+                yield [name for name in map(self._name(word), found) if name]
                 if cursor == b"0":
                     break
 
@@ -240,10 +241,10 @@ class Survey:
             if cursor == b"0":
                 return
 
-    def _name(self, kind: str) -> Callable[[bytes], Name | None]:
+    def _name(self, word: str) -> Callable[[bytes], Name | None]:
         def parse(raw: bytes) -> Name | None:
             found = self._key.fullmatch(raw.decode())
-            if not found or found[2] != kind or int(found[1]) >= len(self._partitions):
+            if not found or found[2] != word or int(found[1]) >= len(self._partitions):
                 return None
             return Name(self._partitions[int(found[1])], found[3])
 
@@ -267,14 +268,14 @@ def _lease(name: Name, text: bytes) -> Lease:
         return Lease(name, "", 0, {})
     kind = _KINDS.get(found[1], "")
     members = {}
-    for line in found[4].split(b"\f")[1:]:
+    for line in found[5].split(b"\f")[1:]:
         ref, _, held = line.partition(b" ")
         epoch, mark, spaces = held.partition(b"#")
         if not mark or not spaces.isdigit():
             epoch, *rows = held.split(b"\n")
             spaces = b"%d" % len(rows)
         members[ref.decode()] = (epoch.decode(), f"{spaces.decode()}{kind}{name.rest}")
-    return Lease(name, found[3].decode(), int(found[2]), members)
+    return Lease(name, found[4].decode(), int(found[2]) + int(found[3]), members)
 
 
 def _order(name: Name, fields: Mapping[bytes, bytes]) -> Order:

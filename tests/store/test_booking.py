@@ -20,7 +20,7 @@ async def test_b_uses_the_lease_and_ends_it(desk):
         "https://openactive.io/OrderItemConfirmed"
     ] * 2
     assert await desk.spaces() == (2, 0, 3)
-    assert await desk.raw_keys("*:lease:*") == []
+    assert await desk.raw_keys("*:l:*") == []
 
 
 async def test_b_books_without_a_lease(desk):

@@ -72,7 +72,7 @@ async def test_an_empty_order_releases_everything(desk):
     assert not quoted.body.lease
     assert not quoted.refused
     assert await desk.spaces() == (0, 0, 5)
-    assert await desk.raw_keys("*:lease:*") == []
+    assert await desk.raw_keys("*:l:*") == []
 
 
 async def test_no_lease_is_returned_when_nothing_is_held(desk):
@@ -113,7 +113,7 @@ async def test_the_redis_key_expires_exactly_at_lease_expires(desk):
     await desk.register(5)
     for step in (Step.ANONYMOUS, Step.NAMED):
         expires = epoch_seconds(await desk.quote(1, 2, step))
-        [key] = await desk.raw_keys("*:lease:*")
+        [key] = await desk.raw_keys("*:l:*")
         assert await desk.batcher.command("PEXPIRETIME", key) == expires * 1000
 
 
@@ -204,7 +204,7 @@ async def test_release_says_how_many_spaces_came_back(desk):
     assert await desk.release(1) == 3
     assert await desk.release(1) == 0
     assert await desk.spaces() == (0, 0, 5)
-    assert await desk.raw_keys("*:lease:*") == []
+    assert await desk.raw_keys("*:l:*") == []
 
 
 async def test_two_booking_partners_never_touch_each_other(desk):
@@ -294,7 +294,7 @@ async def test_a_lost_lease_key_cannot_lose_or_free_spaces(desk):
     """The hold index is the truth: a lease key that vanishes early leaves its spaces held."""
     await desk.register(5)
     await desk.quote(1, 2)
-    [key] = await desk.raw_keys("*:lease:*")
+    [key] = await desk.raw_keys("*:l:*")
     await desk.batcher.command("DEL", key)
     assert await desk.spaces() == (0, 2, 3)
     await desk.quote(1, 2)

@@ -15,7 +15,7 @@ async def test_a_window_goes_beyond_the_maximum_hold(make_desk):
     before = await desk.now()
     expires = await desk.pay(1, 60)
     assert before + 60 <= expires <= await desk.now() + 61
-    [key] = await desk.raw_keys("*:lease:*")
+    [key] = await desk.raw_keys("*:l:*")
     assert await desk.batcher.command("PEXPIRETIME", key) == expires * 1000
 
 
