@@ -67,9 +67,9 @@ if missing then
   return missing
 end
 
-local policy = read_policy(seller_key, { 'maximum_spaces' }, { math.huge })
-refused = refused + assess(groups, lease, policy.maximum_spaces, due_key, now)
-local expected = refused == 0 and mismatched_total(groups, total, call('HGET', seller_key, 'tax_mode'))
+local maximum_spaces, tax_mode = read_policy(seller_key, { 'maximum_spaces', 'tax_mode' }, { math.huge })
+refused = refused + assess(groups, lease, maximum_spaces, due_key, now)
+local expected = refused == 0 and mismatched_total(groups, total, tax_mode)
 if refused > 0 or expected then
   move_in_feed(feed_key, groups, now, microseconds)
   return told(expected and { -4, expected } or { 3, now, describe(groups, holder, now) })
@@ -89,7 +89,9 @@ for _, group in ipairs(groups) do
     count_booked(groups, group, group.pools, group.wanted)
   end
 end
-call('DEL', order_key)
+if order.state then
+  call('DEL', order_key)
+end
 call('HSET', order_key, unpack(fields))
 if lease then
   recount_lease(leases_key, now, lease.expires, nil)

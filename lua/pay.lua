@@ -43,8 +43,8 @@ if keep_as_held(groups) == 0 then
 elseif lease.paid then
   return told({ 1, lease.paid })
 end
-local policy = read_policy(seller_key, { 'payment_window' }, { payment_window_seconds })
-local wished = now + min(wanted_seconds, policy.payment_window) + (microseconds > 0 and 1 or 0)
+local payment_window = read_policy(seller_key, { 'payment_window' }, { payment_window_seconds })
+local wished = now + min(wanted_seconds, payment_window) + (microseconds > 0 and 1 or 0)
 local expires = max(lease.expires, wished)
 local fields = { step = lease.step, first = lease.first, paid = expires, owner = lease.owner, expires = expires }
 write_lease(lease_key, groups, holder, fields, due_key)

@@ -54,16 +54,16 @@ if missing then
   return missing
 end
 
-local policy = read_policy(
+local duration, maximum_hold, maximum_spaces, maximum_leases, tax_mode = read_policy(
   seller_key,
-  { 'proposal', 'maximum_hold', 'maximum_spaces', 'maximum_leases' },
+  { 'proposal', 'maximum_hold', 'maximum_spaces', 'maximum_leases', 'tax_mode' },
   { hold_seconds, maximum_hold_seconds, math.huge, math.huge }
 )
-refused = refused + assess(groups, lease, policy.maximum_spaces, due_key, now)
-local expected = refused == 0 and mismatched_total(groups, total, call('HGET', seller_key, 'tax_mode'))
+refused = refused + assess(groups, lease, maximum_spaces, due_key, now)
+local expected = refused == 0 and mismatched_total(groups, total, tax_mode)
 local live = holds_any(groups) and lease or { expires = 0 }
-local most = policy.maximum_leases + (lease and 1 or 0)
-local is_new = policy.proposal > 0 and not live.first
+local most = maximum_leases + (lease and 1 or 0)
+local is_new = duration > 0 and not live.first
 local too_many = is_new and most < math.huge and count_leases(leases_key, now) >= most
 if refused > 0 or expected or too_many then
   move_in_feed(feed_key, groups, now, microseconds)
@@ -82,10 +82,10 @@ for _, group in ipairs(groups) do
   end
 end
 local expires = live.expires
-if policy.proposal > 0 then
+if duration > 0 then
   -- A Seller takes longer to decide than a Customer to pay: the maximum hold is not for proposals.
-  expires = max(expires, now + policy.proposal + (microseconds > 0 and 1 or 0))
-  local first = live.first or first_leased(age_key, now, policy.maximum_hold)
+  expires = max(expires, now + duration + (microseconds > 0 and 1 or 0))
+  local first = live.first or first_leased(age_key, now, maximum_hold)
   keep_of_pools(groups)
   local lease_fields = { step = 3, first = first, paid = live.paid, owner = owner, expires = expires }
   write_lease(lease_key, groups, holder, lease_fields, due_key)

@@ -48,14 +48,13 @@ if missing then
   return missing
 end
 
-local length = step == 1 and 'anonymous' or 'named'
-local policy = read_policy(
+local duration, maximum_hold, maximum_spaces, maximum_leases = read_policy(
   seller_key,
-  { length, 'maximum_hold', 'maximum_spaces', 'maximum_leases' },
+  { step == 1 and 'anonymous' or 'named', 'maximum_hold', 'maximum_spaces', 'maximum_leases' },
   { hold_seconds, maximum_hold_seconds, math.huge, math.huge }
 )
-refused = refused + assess(groups, lease, policy.maximum_spaces, due_key, now)
-local leases_now = policy[length] > 0
+refused = refused + assess(groups, lease, maximum_spaces, due_key, now)
+local leases_now = duration > 0
 local kept = 0
 for _, group in ipairs(groups) do
   -- A step that does not lease, and strict handling of what does not fit, take nothing new.
@@ -66,7 +65,7 @@ for _, group in ipairs(groups) do
 end
 -- A lease whose Opportunities were all withdrawn is none.
 local live = holds_any(groups) and lease or { step = 0, expires = 0 }
-local most = policy.maximum_leases + (lease and 1 or 0)
+local most = maximum_leases + (lease and 1 or 0)
 if kept > 0 and not live.first and most < math.huge and count_leases(leases_key, now) >= most then
   move_in_feed(feed_key, groups, now, microseconds)
   return told({ -3, first_expiry(leases_key, now) - now })
@@ -77,9 +76,9 @@ if kept == 0 then
   fields.expires = 0
 elseif leases_now then
   -- The step's length is rounded up to a whole second, the maximum hold down (rule 11).
-  fields.first = live.first or first_leased(age_key, now, policy.maximum_hold)
-  local wished = now + policy[length] + (microseconds > 0 and 1 or 0)
-  fields.expires = max(live.expires, min(wished, fields.first + policy.maximum_hold))
+  fields.first = live.first or first_leased(age_key, now, maximum_hold)
+  local wished = now + duration + (microseconds > 0 and 1 or 0)
+  fields.expires = max(live.expires, min(wished, fields.first + maximum_hold))
 else
   fields.step = live.step
 end

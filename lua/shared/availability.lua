@@ -5,23 +5,22 @@ local RESERVED, INSUFFICIENT, FULL, CONFLICT, UNKNOWN = 1, 2, 3, 4, 5
 -- Gives every OrderItem of a group its offer as the lease writes it, and its price: the guaranteed
 -- one, oldest guarantee first, or today's (rules 4 and 13). A guarantee outlasts the sale of its offer.
 local function price_items(group)
-  local guaranteed = {}
+  local guaranteed, offers = {}, group.offers
   for _, row in ipairs(group.rows) do
     local queue = guaranteed[row[2]] or { taken = 0 }
     guaranteed[row[2]] = queue
     queue[#queue + 1] = row[3]
   end
   for _, item in ipairs(group.items) do
-    local number, price = string.match(group.offers[item.offer] or '', '^(%d+)\t?(.*)$')
-    local on_sale = number and string.find(group.offers[item.offer], '\t', 1, true)
-    item.row_offer = number and '#' .. number or item.offer
-    item.price = price or ''
+    local offer = offers[item.offer]
+    item.row_offer = offer and offer.name or item.offer
+    item.price = offer and offer.price or ''
     local queue = guaranteed[item.row_offer]
     if queue and queue.taken < #queue then
       queue.taken = queue.taken + 1
       item.guaranteed = queue[queue.taken] ~= ''
       item.price = item.guaranteed and queue[queue.taken] or item.price
-    elseif group.type == POOL or group.offers_known and not on_sale then
+    elseif group.type == POOL or group.offers_known and not (offer and offer.on_sale) then
       item.unknown, item.error = true, UNKNOWN
     end
     group.wanted = group.wanted + (item.unknown and 0 or 1)
@@ -30,7 +29,6 @@ end
 
 -- Settles an Opportunity, and finds what this Order may have of it by rule 1 (`available`).
 local function open_resource(group, lease, now)
-  group.keep, group.kept, group.demand, group.taken, group.quoted = 0, 0, 0, 0, 0
   if not group.known then
     return
   end
@@ -123,11 +121,31 @@ end
 -- Gives a group that draws on no pool all that it wants, if that is to be had: nothing else in the
 -- basket can stand against it. Returns whether it did.
 local function fits_alone(group, limit)
-  if not group.known or group.pools[1] or group.wanted == 0 or group.wanted > min(group.available, limit) then
+  if not group.known or group.pools[1] or group.wanted > min(group.available, limit) then
     return false
   end
-  group.taken, group.used = group.wanted, group.wanted
+  group.taken = group.wanted
   return true
+end
+
+-- Judges every OrderItem of the groups that do not fit alone, with the pools that they draw on.
+local function judge_all(groups, limit)
+  for _, group in ipairs(groups) do
+    group.rank, group.fitting, group.used, group.demand, group.quoted = 0, 0, 0, 0, 0
+  end
+  for _, group in ipairs(groups) do
+    if not group.fits then
+      group.keep = min(group.had, group.wanted)
+      group.used, group.resources = group.keep, resources_of(group, groups)
+      for _, resource in ipairs(group.resources) do
+        resource[1].taken = resource[1].taken + group.keep * resource[2]
+        resource[1].demand = resource[1].taken
+      end
+    end
+  end
+  for _, entry in ipairs(in_order(groups)) do
+    judge(entry[1], entry[2], limit)
+  end
 end
 
 -- Finds what the Order may have of every Opportunity, and what it keeps of each (rules 2 and 3).
@@ -137,20 +155,13 @@ local function assess(groups, lease, limit, due_key, now)
     open_resource(group, lease, now)
   end
   update_due(due_key, groups)
+  local all_fit = true
   for _, group in ipairs(groups) do
-    group.rank, group.fitting, group.resources = 0, 0, resources_of(group, groups)
     group.fits = fits_alone(group, limit)
-    if not group.fits then
-      group.keep = min(group.had, group.wanted)
-      group.used = group.keep
-      for _, resource in ipairs(group.resources) do
-        resource[1].taken = resource[1].taken + group.keep * resource[2]
-        resource[1].demand = resource[1].taken
-      end
-    end
+    all_fit = all_fit and group.fits
   end
-  for _, entry in ipairs(in_order(groups)) do
-    judge(entry[1], entry[2], limit)
+  if not all_fit then
+    judge_all(groups, limit)
   end
   local errors = 0
   for _, group in ipairs(groups) do
@@ -202,6 +213,9 @@ end
 -- Returns what is left of an Opportunity for this Order beside the rest of its basket: rule 1's *A*. What the
 -- rest keeps counts as a whole, also where a pool has no room for all of it; what fits is to be had all the same.
 local function remaining(group)
+  if group.fits then
+    return group.available
+  end
   local least = group.available
   for index = 2, #group.resources do
     local pool, spaces = group.resources[index][1], group.resources[index][2]
@@ -211,29 +225,39 @@ local function remaining(group)
   return max(group.fitting, least)
 end
 
+-- Returns what is wrong with every OrderItem of a group: 0, or {code, spaces that others hold, until
+-- seconds, pool id or ''}.
+local function errors_of(group, holder, now)
+  local errors = {}
+  for number, item in ipairs(group.items) do
+    errors[number] = 0
+    if item.error then
+      local limit = item.limit or group
+      local untils = item.error == RESERVED and all_reserved_until(group, holder, now) or 0
+      errors[number] = { item.error, limit.others or 0, untils, limit ~= group and (limit.id or '') or '' }
+    end
+  end
+  return errors
+end
+
 -- Returns what the caller is told about every group: {type, remaining, errors, price…}; '' instead of
--- all that for what is not registered. `errors` is empty or has an entry for each OrderItem: 0, or
--- {code, spaces that others hold, until seconds, pool id or ''}.
+-- all that for what is not registered. `errors` is as `errors_of` has them, or 0 where there is none.
 local function describe(groups, holder, now)
   local answers = {}
   for index, group in ipairs(groups) do
-    local answer, errors = { '' }, {}
     if group.known and group.type ~= POOL then
-      answer = { group.type, remaining(group), errors }
+      local answer = { group.type, remaining(group), 0 }
       for number, item in ipairs(group.items) do
         answer[number + 3] = item.unknown and '' or item.price
         group.short = group.short or item.unknown
       end
-    end
-    for number, item in ipairs(group.known and group.short and group.items or {}) do
-      errors[number] = 0
-      if item.error then
-        local limit = item.limit or group
-        local untils = item.error == RESERVED and all_reserved_until(group, holder, now) or 0
-        errors[number] = { item.error, limit.others or 0, untils, limit ~= group and (limit.id or '') or '' }
+      if group.short then
+        answer[3] = errors_of(group, holder, now)
       end
+      answers[index] = answer
+    else
+      answers[index] = { '' }
     end
-    answers[index] = answer
   end
   return answers
 end

@@ -9,10 +9,16 @@ offer is "#<number>"; and for every pool "\f<ref> <epoch>#<spaces>". Ids hold no
 local function read_groups(key_index, index)
   local groups = {}
   for pair = key_index, #KEYS, 2 do
-    local group = { key = KEYS[pair], holds_key = KEYS[pair + 1], ref = ARGV[index], items = {} }
+    -- Lua makes room at once for what a constructor names, and anew each time that later fields need more.
+    local group = {
+      key = KEYS[pair], holds_key = KEYS[pair + 1], ref = ARGV[index],
+      items = {}, offers = {}, pools = {}, rows = {},
+      had = 0, wanted = 0, keep = 0, taken = 0, named = 0, proposed = 0,
+      known = false, fits = false, moved = false, is_settled = false,
+    }
     for item = 1, tonumber(ARGV[index + 1]) do
       local at = index + 2 + (item - 1) * 3
-      group.items[item] = { position = ARGV[at], offer = ARGV[at + 1], id = ARGV[at + 2] }
+      group.items[item] = { position = ARGV[at], offer = ARGV[at + 1], id = ARGV[at + 2], row_offer = '', price = '' }
     end
     index = index + 2 + #group.items * 3
     groups[#groups + 1] = group
@@ -42,23 +48,25 @@ local function read_lease(lease_key, now)
   return lease
 end
 
+-- Adds an Opportunity to those whose keys were not passed, unless they were.
+local function need(groups, missing, ref)
+  if not groups[ref] then
+    groups[ref] = {}
+    missing[#missing + 1] = ref
+  end
+end
+
 -- Reads every Opportunity of the request, and what the lease and the pools name besides. Returns
 -- the reply that asks for keys which were not passed, or nil; until then nothing is written.
 local function read_opportunities(groups, lines)
   local missing = { 0 }
-  local function need(ref)
-    if not groups[ref] then
-      groups[ref] = {}
-      missing[#missing + 1] = ref
-    end
-  end
   for ref in pairs(lines or {}) do
-    need(ref)
+    need(groups, missing, ref)
   end
   for _, group in ipairs(groups) do
     read_opportunity(group)
     for _, pool in ipairs(group.pools) do
-      need(pool.ref)
+      need(groups, missing, pool.ref)
     end
   end
   return missing[2] and missing or nil
@@ -67,7 +75,10 @@ end
 -- Sets what the lease holds of an Opportunity: its rows {position, offer, price}, and its spaces.
 local function read_held(group, lease)
   local line = lease and lease.lines[group.ref]
-  local epoch, mark, text = string.match(line or '', '^(%d+)([\n#])(.*)$')
+  if not line then
+    return
+  end
+  local epoch, mark, text = string.match(line, '^(%d+)([\n#])(.*)$')
   if not epoch or epoch ~= group.epoch then
     return
   end
@@ -86,17 +97,17 @@ end
 -- held; `step` is the lease's.
 local function hold(group, holder, spaces, step, expires, due_key)
   local before, kind, changed = group.leased, KINDS[step], false
-  local member = spaces .. (kind or '') .. holder
-  local held = group.had .. (group.had_kind or '') .. holder
-  if group.had > 0 and held ~= member and call('ZREM', group.holds_key, held) == 1 then
+  local member = spaces > 0 and spaces .. (kind or '') .. holder
+  local held = group.had > 0 and group.had .. (group.had_kind or '') .. holder
+  if held and held ~= member and call('ZREM', group.holds_key, held) == 1 then
     count_leased(group, group.had_kind, -group.had)
     changed = true
   end
-  if spaces > 0 and call('ZADD', group.holds_key, expires, member) == 1 then
+  if member and call('ZADD', group.holds_key, expires, member) == 1 then
     count_leased(group, kind, spaces)
     changed = true
   end
-  if spaces > 0 and (not group.next or expires < group.next) then
+  if member and (not group.next or expires < group.next) then
     group.next = expires
     call('ZADD', due_key, expires, group.ref)
     write_totals(group, 'next', expires)
@@ -118,46 +129,43 @@ local function keep_of_pools(groups)
   end
 end
 
--- Returns what the lease says of a group that keeps spaces.
-local function lease_line(group)
+-- Adds what the lease says of a group that keeps spaces to the parts of its text.
+local function add_line(parts, group)
+  parts[#parts + 1] = '\f' .. group.ref .. ' ' .. group.epoch
   if group.type == POOL then
-    return group.epoch .. '#' .. group.keep
-  end
-  local lines = { group.epoch }
-  if group.keep == group.wanted then
+    parts[#parts + 1] = '#' .. group.keep
+  elseif group.keep == group.wanted then
     for _, item in ipairs(group.items) do
       if not item.unknown then
-        lines[#lines + 1] = item.position .. '\t' .. item.row_offer .. '\t' .. item.price
+        parts[#parts + 1] = '\n' .. item.position .. '\t' .. item.row_offer .. '\t' .. item.price
       end
     end
   else
     for index = 1, group.keep do
-      lines[#lines + 1] = table.concat(group.rows[index], '\t')
+      parts[#parts + 1] = '\n' .. table.concat(group.rows[index], '\t')
     end
   end
-  return table.concat(lines, '\n')
 end
 
 -- Makes the lease what every group keeps: its text, its holds, its expiry. `fields` are step, first,
 -- paid, owner and expires; with nothing kept the lease is gone.
 local function write_lease(lease_key, groups, holder, fields, due_key)
-  local lines = {}
+  local expires, first, paid = fields.expires, fields.first, fields.paid
+  local parts = {}
   for _, group in ipairs(groups) do
     if group.known then
-      hold(group, holder, group.keep, fields.step, fields.expires, due_key)
+      hold(group, holder, group.keep, fields.step, expires, due_key)
     end
     if group.keep > 0 then
-      lines[#lines + 1] = '\f' .. group.ref .. ' ' .. lease_line(group)
+      add_line(parts, group)
     end
   end
-  if #lines == 0 then
+  if #parts == 0 then
     call('DEL', lease_key)
     return
   end
-  local first = fields.first
-  local paid = fields.paid and fields.paid - first or 0
-  local head = { fields.step, first, fields.expires - first, paid, fields.owner }
-  call('SET', lease_key, table.concat(head, ' ') .. table.concat(lines), 'EXAT', fields.expires)
+  local head = fields.step .. ' ' .. first .. ' ' .. expires - first .. ' ' .. (paid and paid - first or 0)
+  call('SET', lease_key, head .. ' ' .. fields.owner .. table.concat(parts), 'EXAT', expires)
 end
 
 -- Ends a lease: everything that it held is given back.

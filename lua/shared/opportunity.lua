@@ -40,7 +40,6 @@ local function take_totals(group, capacity, leased, kind, next_second, named, pr
   end
   group.known, group.capacity, group.leased = true, tonumber(capacity), tonumber(leased)
   group.next, group.named, group.proposed = tonumber(next_second or nil), tonumber(named or 0), tonumber(proposed or 0)
-  group.written = { named = group.named, proposed = group.proposed }
   return true
 end
 
@@ -62,31 +61,38 @@ local function read_opportunity(group)
     end
   end
   local values = call('HMGET', group.key, unpack(names))
-  group.rows, group.had, group.wanted, group.pools = {}, 0, 0, {}
   if not take_totals(group, unpack(values, 1, 7)) then
     return
   end
   group.booked, group.epoch = tonumber(values[8]), values[9] or '0'
   group.offers_known, group.id = values[10], values[11]
   group.pools_text = values[12] or ''
-  for ref, spaces in string.gmatch(group.pools_text, '(%S+):(%d+)') do
-    group.pools[#group.pools + 1] = { ref = ref, spaces = tonumber(spaces) }
+  if values[12] then
+    for ref, spaces in string.gmatch(group.pools_text, '(%S+):(%d+)') do
+      group.pools[#group.pools + 1] = { ref = ref, spaces = tonumber(spaces) }
+    end
   end
-  group.offers = {}
   for offer, index in pairs(column) do
-    group.offers[offer] = values[index] or nil
+    if values[index] then
+      local number, tab, price = string.match(values[index], '^(%d+)(\t?)(.*)$')
+      group.offers[offer] = { name = '#' .. number, price = price, on_sale = tab ~= '' }
+    end
   end
 end
 
 -- Writes the totals of an Opportunity after a change of its holds, and those fields besides.
 local function write_totals(group, ...)
-  call('HSET', group.key, 'leased', group.leased, ...)
-  for _, count in pairs(COUNTS) do
-    if group[count] ~= group.written[count] then
-      call('HSET', group.key, count, group[count])
-      group.written[count] = group[count]
-    end
+  if not group.recounted then
+    call('HSET', group.key, 'leased', group.leased, ...)
+    return
   end
+  local fields = { 'leased', group.leased, ... }
+  for count in pairs(group.recounted) do
+    fields[#fields + 1] = count
+    fields[#fields + 1] = group[count]
+  end
+  call('HSET', group.key, unpack(fields))
+  group.recounted = nil
 end
 
 -- Adds so many spaces of a kind to what is leased; fewer than none are taken away.
@@ -95,6 +101,8 @@ local function count_leased(group, kind, spaces)
   local count = COUNTS[kind]
   if count then
     group[count] = group[count] + spaces
+    group.recounted = group.recounted or {}
+    group.recounted[count] = true
   end
 end
 
@@ -156,18 +164,15 @@ end
 -- that did, to the end of the capacity feed (rules 22 and 28): `modified` is the clock in
 -- microseconds, strictly rising within a partition.
 local function move_in_feed(feed_key, groups, seconds, microseconds)
-  local refs, seen = {}, {}
-  local function add(ref)
-    if not seen[ref] then
-      seen[ref] = true
-      refs[#refs + 1] = ref
-    end
-  end
+  local refs = {}
   for _, group in ipairs(groups) do
     if group.moved and group.type ~= POOL then
-      add(group.ref)
+      refs[#refs + 1] = group.ref
     elseif group.moved then
-      string.gsub(group.draws or '', '%S+', add)
+      -- One that is named twice moves twice, and stands where it moved last.
+      for ref in string.gmatch(group.draws or '', '%S+') do
+        refs[#refs + 1] = ref
+      end
     end
   end
   if #refs == 0 then
@@ -178,7 +183,7 @@ local function move_in_feed(feed_key, groups, seconds, microseconds)
   for first = 1, #refs, PORTION do
     local moves = {}
     for index = first, min(#refs, first + PORTION - 1) do
-      moves[#moves + 1] = digits(modified + index - 1)
+      moves[#moves + 1] = modified + index - 1
       moves[#moves + 1] = refs[index]
     end
     call('ZADD', feed_key, unpack(moves))

@@ -7,14 +7,14 @@ expire how many do; what expired before the second `next` is counted out. It exp
 `mended`: microseconds since 1970 when it was last mended; absent: it never was.
 ]]
 
--- Returns those fields of a Seller's policy, the defaults where it leaves them out.
+-- Returns those fields of a Seller's policy, the defaults where it leaves them out; where there
+-- is no default, the text that it has, or false.
 local function read_policy(seller_key, names, defaults)
   local values = call('HMGET', seller_key, unpack(names))
-  local policy = {}
-  for index, name in ipairs(names) do
-    policy[name] = tonumber(values[index] or nil) or defaults[index]
+  for index, default in ipairs(defaults) do
+    values[index] = tonumber(values[index] or nil) or default
   end
-  return policy
+  return unpack(values)
 end
 
 -- Returns the count of a Booking Partner's live leases; once a second it counts out what has expired.

@@ -58,7 +58,7 @@ class Availability(NamedTuple):
             return None
         shortages = [
             Shortage(Reason(entry[0]), entry[1], entry[2], entry[3].decode()) if entry else None
-            for entry in raw[2]
+            for entry in raw[2] or ()
         ]
         return cls(raw[0].decode(), raw[1], shortages, [price.decode() for price in raw[3:]])
 

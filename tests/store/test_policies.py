@@ -179,6 +179,17 @@ async def test_leasing_again_right_away_does_not_start_a_new_window(make_desk):
     assert epoch_seconds(await desk.quote(2, 2)) > first
 
 
+async def test_another_maximum_hold_counts_from_the_same_instant(make_desk):
+    """Rules 11 and 14: it is the policy's of now, and from the first lease of the UUID."""
+    desk = make_desk(anonymous_seconds=3600, maximum_hold_seconds=600)
+    await desk.register(5)
+    first = epoch_seconds(await desk.quote(1, 1)) - 600
+    for seconds in (400, 900):
+        await desk.release(1)
+        await desk.policy(maximumHold=f"PT{seconds}S")
+        assert epoch_seconds(await desk.quote(1, 1)) == first + seconds
+
+
 async def test_a_policy_is_what_a_look_shows(desk):
     """Rule 14: a look at the policy shows what was said, the null step included."""
     said = await desk.policy(anonymous=None, maximumHold="PT1H", maximumLeases=3)
