@@ -2,34 +2,73 @@
 Sweep: drops what has expired of Opportunities that are due, and takes those that were withdrawn a
 week ago out of the feed (contract, rules 12 and 22): one bounded step.
 
-USES clock, opportunity, lease
+USES clock, opportunity
 KEYS
   [1] due          zset    Opportunities by when the sweeper has something to do
   [2] feed         zset    Opportunities by `modified`
   [3…] opportunity, holds  a pair for every Opportunity
 ARGV
-  [1…] for every pair: ref text, count (0)
+  [1…] for every pair: ref text
 REPLY
-  count            of the Opportunities that moved in the feed; what one step is too short for is
-                   still due afterwards
-  {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
+  1                what one step is too short for is still due
+  {9, leases, reply}  this reply, and how many leases were found to have lapsed
 RETRY
   Run again, it finds nothing due of what it has done.
 ]]
 local due_key, feed_key = KEYS[1], KEYS[2]
 
--- Calls wait for the whole step: so many holds are enough for one.
+-- Calls wait for the whole step: so many holds, taken out one by one, are enough for one.
 local MOST_HOLDS = 250
 
 local now, microseconds = clock()
-local budget, moved = MOST_HOLDS, 0
-local groups = read_groups(3, 1)
+
+-- Ends all holds of an Opportunity if the last of them has expired: most of what is due needs no
+-- more than this, and reads no more. Returns how many, or nil where there is more to it.
+local function end_all(key, holds_key)
+  local next_text, kind, named, proposed = unpack(call('HMGET', key, 'next', 'type', 'named', 'proposed'))
+  if next_text == '' then
+    -- Another sweeper or a call was here first.
+    return 0
+  end
+  local next_second = tonumber(next_text or nil)
+  if kind == POOL or not next_second or next_second > now then
+    return nil
+  end
+  local dropped = drop_all(holds_key, now)
+  if dropped then
+    lapsed = lapsed + dropped
+    call('HSET', key, 'leased', 0, 'next', '')
+    if named or proposed then
+      call('HDEL', key, 'named', 'proposed')
+    end
+  end
+  return dropped
+end
+
+local ended, moved, groups = {}, {}, {}
+for index, ref in ipairs(ARGV) do
+  local key, holds_key = KEYS[2 * index + 1], KEYS[2 * index + 2]
+  local dropped = end_all(key, holds_key)
+  if not dropped then
+    groups[#groups + 1] = { ref = ref, key = key, holds_key = holds_key }
+  else
+    ended[#ended + 1] = ref
+    if dropped > 0 then
+      moved[#moved + 1] = ref
+    end
+  end
+end
+if #ended > 0 then
+  call('ZREM', due_key, unpack(ended))
+  move_refs(feed_key, moved, now, microseconds)
+end
+
+local budget = MOST_HOLDS
 for _, group in ipairs(groups) do
   if budget > 0 then
     read_totals(group)
     if group.known then
       budget = budget - settle(group, now, budget)
-      moved = moved + (group.moved and 1 or 0)
       -- It may have been listed for an expiry that is none any more.
       group.is_settled = true
     elseif tonumber(call('ZSCORE', due_key, group.ref) or now + 1) <= now then
@@ -40,4 +79,4 @@ for _, group in ipairs(groups) do
 end
 update_due(due_key, groups)
 move_in_feed(feed_key, groups, now, microseconds)
-return told(moved)
+return told(1)

@@ -4,7 +4,7 @@ An Opportunity, or a capacity pool, is one hash, without `capacity` while it is 
   capacity, booked, leased   spaces; `leased` is the sum over the hold index, expired ones included until settled
   before               spaces of `booked` that no Order accounts for; absent: an earlier release registered it
   allowed              spaces: the most that its capacity ever was; absent: it never was more than now
-  named, proposed      spaces: the parts of `leased` that named and proposal leases hold; absent: none ever did
+  named, proposed      spaces: the parts of `leased` that named and proposal leases hold; absent: none does
   epoch                counts withdrawals: a lease of an earlier epoch holds nothing; absent: there was none
   next                 seconds; no hold expires before it (the score in `due`); absent or '': there is no hold
   mended               microseconds since 1970 when `booked` was last mended; absent: it never was
@@ -31,6 +31,9 @@ local LAPSED = 9
 
 -- Expired holds are dropped this many at a time: `unpack` and replies stay small.
 local PORTION = 1000
+
+-- More holds than these are not taken out one by one where all of them go.
+local FEW = 100
 
 -- Takes over what is leased of an Opportunity, and what tells of it; returns whether it is registered.
 local function take_totals(group, capacity, leased, kind, next_second, named, proposed, draws)
@@ -115,13 +118,23 @@ local function told(reply)
   return lapsed > 0 and { LAPSED, lapsed, reply } or reply
 end
 
--- Drops the holds of an Opportunity that have expired, and corrects its totals (rule 12): all of
--- them, or `most`. Returns how many; `update_due` is to follow.
-local function settle(group, now, most)
-  if not group.next or group.next > now then
-    return 0
+-- Drops all holds of a hold index if the last of them has expired, very many as soon as a few;
+-- returns how many, or nil.
+local function drop_all(holds_key, now)
+  if call('ZCOUNT', holds_key, now + 1, '+inf') > 0 then
+    return nil
   end
-  local before, dropped = group.leased, 0
+  local dropped = call('ZREMRANGEBYRANK', holds_key, 0, FEW - 1)
+  if dropped == FEW then
+    dropped = dropped + call('ZCARD', holds_key)
+    call('UNLINK', holds_key)
+  end
+  return dropped
+end
+
+-- Drops the holds of an Opportunity that have expired, all or `most` of them; returns how many.
+local function drop_expired(group, now, most)
+  local dropped = 0
   repeat
     local portion = min(PORTION, most and most - dropped or PORTION)
     local expired = call('ZRANGEBYSCORE', group.holds_key, '-inf', now, 'LIMIT', 0, portion)
@@ -133,11 +146,31 @@ local function settle(group, now, most)
       call('ZREMRANGEBYRANK', group.holds_key, 0, #expired - 1)
     end
     dropped = dropped + #expired
-    lapsed = lapsed + (group.type ~= POOL and #expired or 0)
   until #expired < portion or dropped == most
-  group.next = group.leased > 0 and tonumber(call('ZRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2]) or nil
+  return dropped
+end
+
+-- Drops the holds of an Opportunity that have expired, and corrects its totals (rule 12): all of
+-- them, or `most`. Returns how many; `update_due` is to follow.
+local function settle(group, now, most)
+  if not group.next or group.next > now then
+    return 0
+  end
+  local dropped = drop_all(group.holds_key, now)
+  if dropped then
+    for kind, count in pairs(COUNTS) do
+      if group[count] ~= 0 then
+        count_leased(group, kind, -group[count])
+      end
+    end
+    group.leased, group.next = 0, nil
+  else
+    dropped = drop_expired(group, now, most)
+    group.next = tonumber(call('ZRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2])
+  end
+  lapsed = lapsed + (group.type ~= POOL and dropped or 0)
   write_totals(group, 'next', group.next or '')
-  group.is_settled, group.moved = true, group.leased ~= before
+  group.is_settled, group.moved = true, dropped > 0
   return dropped
 end
 
@@ -160,9 +193,27 @@ local function update_due(due_key, groups)
   end
 end
 
--- Moves the Opportunities of the groups that changed what is free, and those that draw on a pool
--- that did, to the end of the capacity feed (rules 22 and 28): `modified` is the clock in
+-- Moves Opportunities to the end of the capacity feed (rule 22): `modified` is the clock in
 -- microseconds, strictly rising within a partition.
+local function move_refs(feed_key, refs, seconds, microseconds)
+  if #refs == 0 then
+    return
+  end
+  local last = tonumber(call('ZREVRANGE', feed_key, 0, 0, 'WITHSCORES')[2] or 0)
+  local modified = max(seconds * 1000000 + microseconds, last + 1)
+  for first = 1, #refs, PORTION do
+    local moves = {}
+    for index = first, min(#refs, first + PORTION - 1) do
+      -- As an argument, unlike in a text, Redis writes a number of 16 digits in full.
+      moves[#moves + 1] = modified + index - 1
+      moves[#moves + 1] = refs[index]
+    end
+    call('ZADD', feed_key, unpack(moves))
+  end
+end
+
+-- Moves the Opportunities of the groups that changed what is free, and those that draw on a pool
+-- that did, to the end of the capacity feed (rules 22 and 28).
 local function move_in_feed(feed_key, groups, seconds, microseconds)
   local refs = {}
   for _, group in ipairs(groups) do
@@ -175,19 +226,7 @@ local function move_in_feed(feed_key, groups, seconds, microseconds)
       end
     end
   end
-  if #refs == 0 then
-    return
-  end
-  local last = tonumber(call('ZREVRANGE', feed_key, 0, 0, 'WITHSCORES')[2] or 0)
-  local modified = max(seconds * 1000000 + microseconds, last + 1)
-  for first = 1, #refs, PORTION do
-    local moves = {}
-    for index = first, min(#refs, first + PORTION - 1) do
-      moves[#moves + 1] = modified + index - 1
-      moves[#moves + 1] = refs[index]
-    end
-    call('ZADD', feed_key, unpack(moves))
-  end
+  move_refs(feed_key, refs, seconds, microseconds)
 end
 
 -- Says on a pool that an Opportunity draws on it no more.

@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from service.store.call import Part
 from service.store.keys import Keys, PartitionKeys
 from service.store.nodes import Nodes, earliest_microseconds
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.scripts import ListKeys, load_scripts
 
-_LOOK: Final = 500
+_LOOK: Final = 2_000
 """Opportunities that are looked up at once."""
 
-_STEP: Final = 200
-"""Opportunities of one step of Redis's: a millisecond or two, for which all calls wait."""
+_AT_ONCE: Final = 4
+"""Steps that are under way at once, each between other calls: one alone would wait for all who
+call before its turn comes again."""
+
+_STEP: Final = 100
+"""Opportunities of one step of Redis's: a millisecond or so, for which all calls wait."""
 
 
 class DueList:
@@ -79,15 +82,18 @@ class DueList:
         refs = await self._nodes.of(keys.name).command(
             "ZRANGE", keys.due, "-inf", now, "BYSCORE", "LIMIT", 0, _LOOK
         )
-        for first in range(0, len(refs), _STEP):
-            await self._step(keys, [ref.decode() for ref in refs[first : first + _STEP]])
+        portions = (refs[first : first + _STEP] for first in range(0, len(refs), _STEP))
+
+        async def work() -> None:
+            for portion in portions:
+                await self._step(keys, portion)
+
+        await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
         return bool(refs)
 
-    async def _step(self, keys: PartitionKeys, refs: Sequence[str]) -> None:
+    async def _step(self, keys: PartitionKeys, refs: Sequence[bytes]) -> None:
         names: list[str] = [*ListKeys(keys.due, keys.feed)]
-        groups: list[Part] = []
-        for ref in refs:
+        for ref in map(bytes.decode, refs):
             names += (keys.opportunity(ref), keys.holds(ref))
-            groups += (ref, 0)
-        reply = await self._nodes.of(keys.name).call(self._script, names, groups)
+        reply = await self._nodes.of(keys.name).call(self._script, names, refs)
         settled(reply, self._observer)

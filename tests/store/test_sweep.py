@@ -128,6 +128,7 @@ async def test_a_sweeper_that_is_killed_loses_nothing(monkeypatch, make_desk):
     """What a replica had not done when it died, another one does."""
     desk = make_desk(anonymous_seconds=1)
     monkeypatch.setattr("service.store.sweep._STEP", 50)
+    monkeypatch.setattr("service.store.sweep._AT_ONCE", 1)
     ids = [f"{COURT}/{number}" for number in range(120)]
     for id_ in ids:
         await desk.register(5, id_)
@@ -176,6 +177,49 @@ async def test_many_holds_lapse_in_bounded_steps(desk):
         steps += 1
     assert steps == 10
     assert await desk.spaces() == (0, 1, 9999)
+
+
+async def test_many_holds_that_all_lapse_go_at_once(desk):
+    """Rule 12: where no hold is left one step ends them all, of each kind, and counts them."""
+    await desk.register(10_000)
+    await desk.quote(1, 1)
+    [key] = await desk.raw_keys("lease:*:holds:*")
+    lapsed = [
+        part
+        for kind in "anp"
+        for number in range(1000)
+        for part in (1, f"2{kind}default|{kind}{number}")
+    ]
+    await desk.batcher.command("DEL", key)
+    await desk.batcher.command("ZADD", key, *lapsed)
+    opportunity = key.replace(":holds:", ":opp:")
+    counts = ("leased", 6000, "named", 2000, "proposed", 2000)
+    await desk.batcher.command("HSET", opportunity, *counts, "next", 1)
+    await desk.batcher.command("ZADD", key.partition("}")[0] + "}:due", 1, key.rpartition(":")[2])
+    reader = Follower(desk)
+    await reader.read()
+    due = due_of(desk)
+    now, [partition] = await due.overdue()
+    assert await due.sweep(partition, now)
+    assert not await due.sweep(partition, now)
+    assert await desk.raw_keys("lease:*:holds:*") == []
+    assert await desk.batcher.command("HMGET", opportunity, "named", "proposed") == [None, None]
+    assert await desk.spaces() == (0, 0, 10_000)
+    assert await reader.read() == [CLASS]
+
+
+async def test_what_was_released_before_is_not_told_again(make_desk):
+    """A sweep at the time of a lease that is gone leaves its Opportunity's place in the feed."""
+    desk = make_desk(anonymous_seconds=1)
+    reader = Follower(desk)
+    await desk.register(5)
+    expires = epoch_seconds(await desk.quote(1, 2))
+    await desk.release(1)
+    await reader.read()
+    await past(desk, expires)
+    await sweeper_of(desk).sweep()
+    assert await reader.read() == []
+    assert (await due_of(desk).overdue())[1] == []
 
 
 async def test_what_was_withdrawn_a_week_ago_leaves_the_feed(desk):
