@@ -129,12 +129,13 @@ local function keep_of_pools(groups)
   end
 end
 
--- Adds what the lease says of a group that keeps spaces to the parts of its text.
+-- Adds what the lease says of a group that keeps spaces to the parts of its text: the OrderItems that it was
+-- asked for, or, where not all can be had, those that it held.
 local function add_line(parts, group)
   parts[#parts + 1] = '\f' .. group.ref .. ' ' .. group.epoch
   if group.type == POOL then
     parts[#parts + 1] = '#' .. group.keep
-  elseif group.keep == group.wanted then
+  elseif group.keep == group.wanted and not group.short then
     for _, item in ipairs(group.items) do
       if not item.unknown then
         parts[#parts + 1] = '\n' .. item.position .. '\t' .. item.row_offer .. '\t' .. item.price

@@ -244,6 +244,19 @@ async def test_after_a_lowered_capacity_only_so_many_are_booked(desk):
     assert await desk.spaces() == (3, 0, 0)
 
 
+async def test_what_is_kept_of_a_full_class_stays_as_it_was_leased(desk):
+    """Rules 3 and 13: asked for again by another Offer, it keeps the Offer and its price."""
+    offers = [{"@id": OFFER, "price": 10}, {"@id": OTHER_OFFER, "price": 12}]
+    await desk.register(3, offers=offers)
+    await desk.quote(1, 3)
+    await desk.register(0, offers=offers)
+    assert await desk.quoted_errors(1, [(CLASS, OTHER_OFFER)] * 2) == ["full"] * 2
+    held = (await desk.ledger.look_at_quote(desk.key(1))).ordered_item
+    assert [(item.accepted_offer.id, item.accepted_offer.price) for item in held] == [
+        (OFFER, 10)
+    ] * 2
+
+
 async def test_a_hundred_racers_for_seven_spaces(desk):
     """Rule 8: of 100 concurrent C1 calls exactly as many win as there are spaces."""
     await desk.register(7)
