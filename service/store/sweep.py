@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,12 +15,14 @@ from service.store.scripts import ListKeys, load_scripts
 _LOOK: Final = 2_000
 """Opportunities that are looked up at once."""
 
-_AT_ONCE: Final = 4
-"""Steps that are under way at once, each between other calls: one alone would wait for all who
-call before its turn comes again."""
-
 _STEP: Final = 100
-"""Opportunities of one step of Redis's: a millisecond or so, for which all calls wait."""
+"""Opportunities of one step of Redis's: a millisecond or two, for which all calls wait."""
+
+_MOST_AT_ONCE: Final = 4
+"""Steps in flight: a single one would have its turn again only after all calls that wait."""
+
+_PATIENCE_SECONDS: Final = 0.02
+"""Where steps take longer than this Redis has enough to do: half as many at once, then."""
 
 
 class DueList:
@@ -38,6 +41,7 @@ class DueList:
         self._observer = observer
         self._partitions = Keys(key_prefix, partitions).partitions()
         self._script = load_scripts()["sweep"]
+        self._at_once = 1
 
     async def now(self) -> float:
         """Return Redis's clock in seconds since 1970: what is due by the slowest is due by all.
@@ -82,13 +86,15 @@ class DueList:
         refs = await self._nodes.of(keys.name).command(
             "ZRANGE", keys.due, "-inf", now, "BYSCORE", "LIMIT", 0, _LOOK
         )
-        portions = (refs[first : first + _STEP] for first in range(0, len(refs), _STEP))
-
-        async def work() -> None:
-            for portion in portions:
-                await self._step(keys, portion)
-
-        await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+        steps = [refs[first : first + _STEP] for first in range(0, len(refs), _STEP)]
+        while steps:
+            together, steps = steps[: self._at_once], steps[self._at_once :]
+            began = time.monotonic()
+            await asyncio.gather(*(self._step(keys, step) for step in together))
+            if time.monotonic() - began > _PATIENCE_SECONDS:
+                self._at_once = max(1, self._at_once // 2)
+            else:
+                self._at_once = min(self._at_once + 1, _MOST_AT_ONCE)
         return bool(refs)
 
     async def _step(self, keys: PartitionKeys, refs: Sequence[bytes]) -> None:

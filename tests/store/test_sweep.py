@@ -128,7 +128,7 @@ async def test_a_sweeper_that_is_killed_loses_nothing(monkeypatch, make_desk):
     """What a replica had not done when it died, another one does."""
     desk = make_desk(anonymous_seconds=1)
     monkeypatch.setattr("service.store.sweep._STEP", 50)
-    monkeypatch.setattr("service.store.sweep._AT_ONCE", 1)
+    monkeypatch.setattr("service.store.sweep._MOST_AT_ONCE", 1)
     ids = [f"{COURT}/{number}" for number in range(120)]
     for id_ in ids:
         await desk.register(5, id_)
