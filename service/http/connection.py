@@ -7,7 +7,6 @@ likes. Here one look a second at every connection ends that, and costs a request
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 import uuid
@@ -103,20 +102,28 @@ class Connection(web.RequestHandler):
         self._messages.popleft()
         assert self._parser is not None  # noqa: S101 - it is connected
         self._parser.message_consumed()
+        # It is not idle, nor will it be for long after this.
+        self._keepalive = True
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         self._answering = self._loop.create_task(self._answer(answer))
 
     async def _answer(self, answer: Coroutine[None, None, web.Response]) -> None:
-        response = await answer
-        if self.transport is not None:
-            self.transport.write(packed(response))
-        if self.writing_paused:
-            with contextlib.suppress(ConnectionError):
+        """Answer one request on the lane, and go on to the next."""
+        try:
+            response = await answer
+            if self.transport is not None:
+                self.transport.write(packed(response))
+            if self.writing_paused:
                 await self._drain_helper()
+        except ConnectionError:
+            return
+        except Exception as error:  # noqa: BLE001 - the client is not to wait for ever
+            self.log_exception("A call on the lane failed.", exc_info=error)
+            self.force_close()
+            return
         self._answering = None
         if self.transport is None:
             return
-        self._keepalive = True
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if response.keep_alive is False:
             self.transport.close()
         elif self._messages:

@@ -185,6 +185,21 @@ async def test_a_call_is_finished_without_its_client(slowly: MakeCaller, slow: S
     await eventually(lambda: _is([verb for verb, _ in slow.calls] == ["release"]))
 
 
+async def test_a_fault_of_the_lane_ends_the_connection(
+    call: MakeCaller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer that cannot be sent is logged, and its client does not wait for ever."""
+
+    def broken(_response: web.Response) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(connection, "packed", broken)
+    caller = await call()
+    await caller.say(said("PUT", B, JSON, body=EMPTY))
+    assert await caller.is_cut_off()
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_a_server_that_drains_ends_the_connection(
     app: web.Application, slowly: MakeCaller
 ) -> None:
