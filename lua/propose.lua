@@ -43,15 +43,18 @@ local order = read_order(order_key)
 local lease = read_lease(lease_key, now)
 if order.state == 'deleted' then
   return { -2 }
-elseif order.state == 'proposed' and order.digest == digest then
-  return { 2, lease and lease.expires or 0, unpack(call('HGETALL', order_key)) }
-elseif order.state then
+elseif order.state and (order.state ~= 'proposed' or order.digest ~= digest) then
   return { -1 }
 end
 local groups = read_groups(8, 8)
 local missing = read_opportunities(groups, lease and lease.lines)
 if missing then
   return missing
+elseif order.state then
+  for _, group in ipairs(groups) do
+    read_held(group, lease)
+  end
+  return { 2, holds_any(groups) and lease.expires or 0, unpack(call('HGETALL', order_key)) }
 end
 
 local duration, maximum_hold, maximum_spaces, maximum_leases, tax_mode = read_policy(

@@ -160,3 +160,14 @@ async def test_a_proposal_that_does_not_lease_is_one_all_the_same(desk):
     assert await desk.spaces() == (0, 0, 2)
     await desk.book_proposed(1)
     assert await desk.spaces() == (2, 0, 0)
+
+
+async def test_the_same_p_again_tells_no_lease_of_what_was_withdrawn(desk):
+    """Rules 9 and 19: what P answers of the lease is what it holds by now, as the look has it."""
+    await desk.register(5)
+    await desk.propose(1, 2)
+    await desk.ledger.withdraw(desk.key(1).seller, [CLASS])
+    assert not (await desk.ledger.look_at_proposal(desk.key(1))).lease
+    again = await desk.propose(1, 2)
+    assert again.replayed
+    assert not again.body.lease
