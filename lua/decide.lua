@@ -45,12 +45,12 @@ end
 call('HSET', order_key, 'status', status)
 if lease and status ~= 'SellerAccepted' then
   assess(groups, lease, math.huge, due_key, now)
-  local lapses = grace_seconds > 0 and now + grace_seconds + (microseconds > 0 and 1 or 0) or nil
-  if lapses then
+  local lapses = nil
+  if grace_seconds > 0 then
     keep_as_held(groups)
-    lapses = min(lapses, lease.expires)
-    local fields = { step = lease.step, first = lease.first, paid = lease.paid, owner = lease.owner, expires = lapses }
-    write_lease(lease_key, groups, holder, fields, due_key)
+    local expires = min(now + grace_seconds + (microseconds > 0 and 1 or 0), lease.expires)
+    local fields = { step = lease.step, first = lease.first, paid = lease.paid, owner = lease.owner, expires = expires }
+    lapses = write_lease(lease_key, groups, holder, fields, due_key)
   else
     end_lease(lease_key, groups, holder, due_key)
   end

@@ -84,8 +84,8 @@ else
 end
 if lease or kept > 0 then
   keep_of_pools(groups)
-  write_lease(lease_key, groups, holder, fields, due_key)
-  recount_lease(leases_key, now, lease and lease.expires, kept > 0 and fields.expires or nil)
+  local expires = write_lease(lease_key, groups, holder, fields, due_key)
+  recount_lease(leases_key, now, lease and lease.expires, expires)
 end
 move_in_feed(feed_key, groups, now, microseconds)
 return told({ 1, now, fields.expires, describe(groups, holder, now), live.step, live.expires })

@@ -149,7 +149,7 @@ local function add_line(parts, group)
 end
 
 -- Makes the lease what every group keeps: its text, its holds, its expiry. `fields` are step, first,
--- paid, owner and expires; with nothing kept the lease is gone.
+-- paid, owner and expires. Returns when it expires; nil where nothing is kept, and the lease is gone.
 local function write_lease(lease_key, groups, holder, fields, due_key)
   local expires, first, paid = fields.expires, fields.first, fields.paid
   local parts = {}
@@ -163,10 +163,11 @@ local function write_lease(lease_key, groups, holder, fields, due_key)
   end
   if #parts == 0 then
     call('DEL', lease_key)
-    return
+    return nil
   end
   local head = fields.step .. ' ' .. first .. ' ' .. expires - first .. ' ' .. (paid and paid - first or 0)
   call('SET', lease_key, head .. ' ' .. fields.owner .. table.concat(parts), 'EXAT', expires)
+  return expires
 end
 
 -- Ends a lease: everything that it held is given back.

@@ -108,7 +108,8 @@ class Seller(Capacity):
         order.status = status
         lease = self.leases.get(key)
         if lease and "Rejected" in status:
-            lease.expires = min(lease.expires, self.later(grace)) if grace else 0
+            has_grace = grace and (lease.holdings or any(lease.left.values()))
+            lease.expires = min(lease.expires, self.later(grace)) if has_grace else 0
 
     def book(
         self, key: Key, basket: list[Item] | None, customer: str, due: Decimal | None

@@ -154,6 +154,18 @@ async def test_a_lease_that_ends_makes_room_for_another(desk):
     assert (await desk.quote(4, 1)).body.lease
 
 
+async def test_a_rejected_proposal_that_holds_nothing_does_not_count(make_desk):
+    """Rules 14 and 19: the grace is for spaces; where all were withdrawn there is no lease."""
+    desk = make_desk(rejection_grace_seconds=600)
+    await desk.register(5)
+    await desk.register(5, COURT)
+    await desk.policy(maximumLeases=1)
+    await desk.propose(1, 2)
+    await desk.ledger.withdraw(SELLER, [CLASS])
+    await desk.decide(1, "SellerRejected")
+    assert (await desk.quote(2, [(COURT, OFFER)])).body.lease
+
+
 async def test_every_booking_partner_has_leases_of_its_own(desk):
     """Rule 14: the limit is per Booking Partner."""
     await desk.register(5)

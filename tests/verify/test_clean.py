@@ -2,6 +2,7 @@
 
 from service.store.check import SCHEMA
 from tests.store import stored_format
+from tests.store.desk import CLASS, SELLER, Desk
 from tests.verify.looking import look
 
 
@@ -11,3 +12,14 @@ async def test_one_of_everything_is_in_order(desk):
     found = await look(desk)
     assert found.lines == []
     assert found.report.checked["booked"] == 7
+
+
+async def test_a_rejection_after_a_withdrawal_leaves_no_lease_counted(batcher):
+    """Rules 14 and 19: a rejected proposal that holds nothing has no grace, and does not count."""
+    desk = Desk(batcher, rejection_grace_seconds=600)
+    await desk.register(5)
+    await desk.propose(1, 2)
+    await desk.ledger.withdraw(SELLER, [CLASS])
+    await desk.decide(1, "SellerRejected")
+    found = await look(desk)
+    assert found.lines == []
