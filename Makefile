@@ -34,7 +34,7 @@ test: $(VENV)/.dev ## lint, check the types, run every test; PYTEST="-k lease" p
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST)
 
-model: $(VENV)/.dev ## play 100 times as many steps as `make test` does, and 1,000 histories (most of an hour)
+model: $(VENV)/.dev ## play 100 times as many steps as `make test` does, and 1,000 histories (an hour, or two on a busy machine)
 	$(BIN)/python -m pytest tests/model --hypothesis-profile=long
 
 fuzz: $(VENV)/.dev ## play the OpenAPI document, and bend bytes, 30 times as long as `make test` does
