@@ -27,8 +27,6 @@ import structlog
 IN_MEMORY: Final = ":memory:"
 
 _POLL_SECONDS: Final = 0.01
-# A script makes and drops hundreds of small tables, more than glibc keeps at hand by itself.
-_MALLOC: Final = "glibc.malloc.tcache_count=1000"
 _STOP_SECONDS: Final = 30.0
 _ORPHAN_SECONDS: Final = 15.0
 _PROGRESS_SECONDS: Final = 5.0
@@ -121,7 +119,6 @@ class EmbeddedValkey:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=[self._lock] if self._lock >= 0 else [],
-            env={"GLIBC_TUNABLES": _MALLOC, **os.environ},
             # A session of its own: the terminal's Ctrl-C must not end it before the service.
             start_new_session=True,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
