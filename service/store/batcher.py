@@ -42,9 +42,9 @@ ConnectionFactory: TypeAlias = Callable[[], AbstractConnection | Awaitable[Abstr
 MAXIMUM_BATCH: Final = 512
 """Calls per pipeline: enough to fill it, few enough that nobody waits long behind the others."""
 
-# A pipeline takes a quarter of the calls that wait. With all of them Redis and this process would
-# take turns: one idle while the other works on everything.
-_SHARES: Final = 4
+# A pipeline takes half of the calls that wait. With all of them Redis and this process would take
+# turns: one idle while the other works on everything.
+_SHARES: Final = 2
 _LEAST_BATCH: Final = 4
 
 CONNECT_SECONDS: Final = 1.0

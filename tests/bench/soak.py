@@ -56,7 +56,7 @@ METHOD: Final = (
     f" releases, the others let their lease of {LEASE_SECONDS} s lapse. Booked Orders are kept for"
     " ever, and a server grows by them: *beyond Orders* is without what they weigh ({weight:,.0f}"
     " bytes each, measured before). *Slope* is that of the second half, by least squares; a memory"
-    f" is level that changes by less than {_LEVEL:.0%} in that time."
+    f" is level that grows by less than {_LEVEL:.0%} in that time."
 )
 
 
@@ -79,8 +79,8 @@ class Trend(NamedTuple):
 
     @property
     def is_level(self) -> bool:
-        """Tell whether it stayed what it was."""
-        return abs(self.after - self.before) <= _LEVEL * max(self.before, 1.0)
+        """Tell whether it has stopped growing."""
+        return self.after - self.before <= _LEVEL * max(self.before, 1.0)
 
 
 def trend(seconds: Sequence[float], values: Sequence[float]) -> Trend:
