@@ -75,11 +75,12 @@ def test_customers_of_a_soak_come_and_go():
 
 
 def test_a_trend_is_that_of_the_second_half():
-    """What rose at first and then stayed is level; what rises on is not."""
+    """What rose at first and then stayed, or fell, is level; what rises on is not."""
     seconds = [float(second) for second in range(100)]
     settled = trend(seconds, [min(second, 50.0) for second in seconds])
     assert settled.is_level
     assert settled.per_hour == pytest.approx(0, abs=1e-6)
+    assert trend(seconds, seconds[::-1]).is_level
     rising = trend(seconds, seconds)
     assert not rising.is_level
     assert rising.per_hour == pytest.approx(3_600)

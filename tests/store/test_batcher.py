@@ -103,7 +103,7 @@ async def test_concurrent_calls_share_a_read(redis_url: str) -> None:
     batcher = Batcher(connection_factory(redis_url))
     before = await _reads(batcher)
     await asyncio.gather(*(batcher.command("PING") for _ in range(100)))
-    # A quarter of those that wait at a time; as many as there are calls if alone.
+    # Half of those that wait at a time; as many as there are calls if alone.
     assert await _reads(batcher) - before < 20
     await batcher.close()
 
