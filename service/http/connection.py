@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Coroutine
 from typing import Final
 
+import structlog
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
@@ -41,6 +42,8 @@ MOVE_BYTES: Final = 1024
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 _REQUEST_TIMEOUT: Final = 408
 _HEADERS_TOO_LARGE: Final = 431
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Connection(web.RequestHandler):
@@ -118,7 +121,7 @@ class Connection(web.RequestHandler):
         except ConnectionError:
             return
         except Exception as error:  # noqa: BLE001 - the client is not to wait for ever
-            self.log_exception("A call on the lane failed.", exc_info=error)
+            _log.error("request.failed", exc_info=error)
             self.force_close()
             return
         self._answering = None

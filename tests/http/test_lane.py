@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from service.http import connection, serving
 from service.http.keys import READINESS
@@ -186,7 +187,7 @@ async def test_a_call_is_finished_without_its_client(slowly: MakeCaller, slow: S
 
 
 async def test_a_fault_of_the_lane_ends_the_connection(
-    call: MakeCaller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    call: MakeCaller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that cannot be sent is logged, and its client does not wait for ever."""
 
@@ -195,9 +196,11 @@ async def test_a_fault_of_the_lane_ends_the_connection(
 
     monkeypatch.setattr(connection, "packed", broken)
     caller = await call()
-    await caller.say(said("PUT", B, JSON, body=EMPTY))
-    assert await caller.is_cut_off()
-    assert "ZeroDivisionError" in caplog.text
+    with capture_logs() as lines:
+        await caller.say(said("PUT", B, JSON, body=EMPTY))
+        assert await caller.is_cut_off()
+    [failed] = [line for line in lines if line["event"] == "request.failed"]
+    assert isinstance(failed["exc_info"], ZeroDivisionError)
 
 
 async def test_a_server_that_drains_ends_the_connection(
