@@ -53,7 +53,7 @@ class Sweeper:
             await asyncio.sleep(pause + random.uniform(0, _JITTER_SECONDS))  # noqa: S311 - no secret
 
     async def sweep(self) -> None:
-        """Do all that is due, one small step after another, so that no call waits long for it.
+        """Do all that is due, in small steps, so that no call waits long for it.
 
         Raises:
             StoreError: Redis does not answer.

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from service.http import connection, serving
 from service.setting_types import ByteCount
 from service.settings import Settings
 from service.store.batcher import Batcher
@@ -74,3 +75,11 @@ async def call(recording: RecordingLedger) -> AsyncIterator[MakeCaller]:
     """Serve the edge over a ledger that remembers; give what connects to it."""
     async with callers(recorded(recording, Settings(body_limit=ByteCount(4096)))) as connect:
         yield connect
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the service lose its patience within a test's."""
+    monkeypatch.setattr(serving, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "MOVE_SECONDS", 0.3)

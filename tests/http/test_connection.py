@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.http import connection, serving
+from service.http import connection
 from service.model import MEDIA_TYPE, Opportunity
 from tests.http.caller import PATIENCE_SECONDS, MakeCaller, Reply
 from tests.http.recording import RecordingLedger
@@ -17,14 +17,6 @@ from tests.http.test_requests import C1, UUID
 
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 JSON = b"Host: a\r\nContent-Type: application/json\r\n"
-
-
-@pytest.fixture
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the service lose its patience within a test's."""
-    monkeypatch.setattr(serving, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(connection, "MOVE_SECONDS", 0.3)
 
 
 def said_by(reply: Reply, status: int) -> str:

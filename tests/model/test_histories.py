@@ -96,7 +96,7 @@ async def test_every_history_is_linearizable(
     assert verified.returncode == 0, verified.stdout
 
 
-# What a busy machine may need: `make model` runs for most of an hour beside other work.
+# What a busy machine may need: `make model` runs for an hour or two beside other work.
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", BROKEN)
 async def test_a_broken_service_is_found_out(fault: str, valkey_server: RedisServer) -> None:
