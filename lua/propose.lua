@@ -5,7 +5,7 @@ USES clock, opportunity, lease, availability, policy, order
 KEYS
   [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order, or the OrderProposal, of this Order UUID
-  [3] age          string  the maximum hold since this Order UUID was first leased, until it is over
+  [3] age          string  when a lease of this Order UUID that a call ended was first leased, until it would have expired
   [4] seller       hash    the Seller and its policy
   [5] leases       hash    the live leases of this Booking Partner, by expiry
   [6] due          zset    Opportunities by when the sweeper has something to do
@@ -13,7 +13,7 @@ KEYS
   [8…] opportunity, holds  a pair for every Opportunity of the request, the lease and the pools
 ARGV
   [1] holder       text    the name of this Order UUID in keys
-  [2] owner        text    "<seller>|<partner>|<uuid>", the Seller by its name in keys
+  [2] owner        text    "<seller>|<partner>|<uuid>", the Seller by its name in keys, the UUID in 22 characters
   [3] digest       text    of the OrderItems and the customer: what makes two calls the same
   [4] hold_seconds seconds how long a proposal leases where no policy says; 0: it does not
   [5] maximum_hold_seconds  longest time from the first lease to the last expiry of C1 and C2, likewise
@@ -88,7 +88,7 @@ local expires = live.expires
 if duration > 0 then
   -- A Seller takes longer to decide than a Customer to pay: the maximum hold is not for proposals.
   expires = max(expires, now + duration + (microseconds > 0 and 1 or 0))
-  local first = live.first or first_leased(age_key, now, maximum_hold)
+  local first = live.first or first_leased(age_key, lease, now, maximum_hold)
   keep_of_pools(groups)
   local lease_fields = { step = 3, first = first, paid = live.paid, owner = owner, expires = expires }
   write_lease(lease_key, groups, holder, lease_fields, due_key)

@@ -5,7 +5,7 @@ USES clock, opportunity, lease, availability, policy
 KEYS
   [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order of this Order UUID
-  [3] age          string  the maximum hold since this Order UUID was first leased, until it is over
+  [3] age          string  when a lease of this Order UUID that a call ended was first leased, until it would have expired
   [4] seller       hash    the Seller and its policy
   [5] leases       hash    the live leases of this Booking Partner, by expiry
   [6] due          zset    Opportunities by when the sweeper has something to do
@@ -13,7 +13,7 @@ KEYS
   [8…] opportunity, holds  a pair for every Opportunity of the request, the lease and the pools
 ARGV
   [1] holder       text    the name of this Order UUID in keys
-  [2] owner        text    "<seller>|<partner>|<uuid>", the Seller by its name in keys
+  [2] owner        text    "<seller>|<partner>|<uuid>", the Seller by its name in keys, the UUID in 22 characters
   [3] step         code    1 anonymous (C1), 2 named (C2)
   [4] hold_seconds seconds how long the step leases where no policy says; 0: it checks only
   [5] maximum_hold_seconds  longest time from the first lease to the last expiry, likewise
@@ -76,7 +76,7 @@ if kept == 0 then
   fields.expires = 0
 elseif leases_now then
   -- The step's length is rounded up to a whole second, the maximum hold down (rule 11).
-  fields.first = live.first or first_leased(age_key, now, maximum_hold)
+  fields.first = live.first or first_leased(age_key, lease, now, maximum_hold)
   local wished = now + duration + (microseconds > 0 and 1 or 0)
   fields.expires = max(live.expires, min(wished, fields.first + maximum_hold))
 else
@@ -86,6 +86,9 @@ if lease or kept > 0 then
   keep_of_pools(groups)
   local expires = write_lease(lease_key, groups, holder, fields, due_key)
   recount_lease(leases_key, now, lease and lease.expires, expires)
+  if not expires then
+    remember_age(age_key, lease)
+  end
 end
 move_in_feed(feed_key, groups, now, microseconds)
 return told({ 1, now, fields.expires, describe(groups, holder, now), live.step, live.expires })

@@ -73,15 +73,15 @@ local function recount_lease(leases_key, now, before, after)
   end
 end
 
--- Returns when an Order UUID was first leased, now if it was not, and remembers it: a lease that
--- ended and is made again within the maximum hold does not begin anew. The key expires when that is
--- over, and says no more than how long it was: an instant would take 16 bytes more of each.
-local function first_leased(age_key, now, maximum_hold)
-  if call('SET', age_key, maximum_hold, 'NX', 'EXAT', now + maximum_hold) then
-    return now
-  end
-  local first = call('EXPIRETIME', age_key) - (call('GET', age_key) or 0)
-  first = first + maximum_hold > now and first or now
-  call('SET', age_key, maximum_hold, 'EXAT', first + maximum_hold)
-  return first
+-- Remembers when a lease that a call ended was first leased: until it would have expired, one that is
+-- made again does not begin anew. One that does expire does, since all others could have had its spaces.
+local function remember_age(age_key, lease)
+  call('SET', age_key, lease.first, 'EXAT', lease.expires)
+end
+
+-- Returns when an Order UUID without a live lease was first leased: now, if nothing is remembered, or
+-- its maximum hold is over. `lease` is one whose Opportunities were all withdrawn, or nil.
+local function first_leased(age_key, lease, now, maximum_hold)
+  local first = lease and lease.first or tonumber(call('GET', age_key) or now)
+  return first + maximum_hold > now and first or now
 end

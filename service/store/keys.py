@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
+from uuid import UUID
 from zlib import crc32
 
 
@@ -87,6 +88,12 @@ class SellerKeys(NamedTuple):
         return [whole.get(name) or f"{partition.name}:{SHORT[name]}:{holder}" for name in names]
 
 
+def owner_of(text: str) -> OrderKey:
+    """Return whose an Order is, as `Keys.owner` wrote it: the Seller by its name in keys."""
+    seller, partner, uuid = text.split("|")
+    return OrderKey(seller, partner, str(UUID(bytes=urlsafe_b64decode(f"{uuid}=="))))
+
+
 class Keys:
     """Finds the keys of Sellers and Opportunities."""
 
@@ -99,8 +106,9 @@ class Keys:
         self.holder = lru_cache(maxsize=4096)(digest)
 
     def owner(self, order: OrderKey) -> str:
-        """Return whose an Order is, as its lease says it for people to read."""
-        return f"{self.seller(order.seller).ref}|{order.partner}|{order.uuid}"
+        """Return whose an Order is, as its lease says it; `owner_of` reads it."""
+        uuid = urlsafe_b64encode(bytes.fromhex(order.uuid.replace("-", ""))).rstrip(b"=").decode()
+        return f"{self.seller(order.seller).ref}|{order.partner}|{uuid}"
 
     def partitions(self) -> list[PartitionKeys]:
         """Return the keys of every partition: what exists, without a scan."""

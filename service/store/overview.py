@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from service.store.call import Part, Reply
-from service.store.keys import Keys, PartitionKeys
+from service.store.keys import Keys, PartitionKeys, owner_of
 from service.store.nodes import Nodes, earliest_microseconds
 
 # Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
@@ -111,7 +111,7 @@ class _Hold(NamedTuple):
     def row(self, lease: bytes) -> HoldRow:
         """Return it with the Booking Partner and UUID that its lease, or the head of it, names."""
         owner = lease.partition(b"\f")[0].decode().split(" ", 4)[4]
-        _, partner, uuid = owner.split("|")
+        _, partner, uuid = owner_of(owner)
         return HoldRow(
             self.seller, self.opportunity, self.kind, self.spaces, self.expires, partner, uuid
         )

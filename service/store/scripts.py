@@ -121,6 +121,7 @@ class ReleaseKeys(NamedTuple):
 
     lease: str
     order: str
+    age: str
     leases: str
     due: str
     feed: str

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from service.store.keys import SHORT, Keys, PartitionKeys
+from service.store.keys import SHORT, Keys, PartitionKeys, owner_of
 from service.store.nodes import Nodes
 
 PORTION: Final = 1000
@@ -23,7 +23,9 @@ _OLDEST_MICROSECONDS: Final = 10**12
 
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at"}
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
-_LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^\f]+)(.*)", re.DOTALL)
+_LEASE: Final = re.compile(
+    rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL
+)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
 
 
@@ -49,7 +51,7 @@ class Lease(NamedTuple):
 
     name: Name
     owner: str
-    """`<seller>|<partner>|<uuid>`, the Seller by its name in keys; `""`: it does not say."""
+    """As `Keys.owner` writes it; `""`: it does not say."""
     expires: int
     """Seconds since 1970; 0: it does not say."""
     members: Mapping[str, tuple[str, str]]
@@ -188,7 +190,10 @@ class Survey:
     async def owner(self, lease: Name) -> str:
         """Return `<partner>|<uuid>` of a lease, or what names it in keys where it is gone."""
         found = await self.leases([lease])
-        return found[0].owner.partition("|")[2] if found and found[0].owner else lease.rest
+        if not found or not found[0].owner:
+            return lease.rest
+        _, partner, uuid = owner_of(found[0].owner)
+        return f"{partner}|{uuid}"
 
     async def orders(self, names: Sequence[Name]) -> list[Order]:
         """Return these Orders."""

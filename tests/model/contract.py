@@ -33,7 +33,7 @@ class Seller(Capacity):
         """Begin with nothing; `clock` gives microseconds, `settings` what a policy leaves out."""
         super().__init__(clock, **settings)
         self.orders: dict[Key, Order] = {}
-        self.windows: dict[Key, tuple[int, int]] = {}
+        self.ages: dict[Key, tuple[int, int]] = {}
 
     # Leases
 
@@ -55,8 +55,8 @@ class Seller(Capacity):
 
     def release(self, key: Key) -> int:
         """Release: return how many spaces came back."""
-        lease = None if key in self.orders else self.leases.pop(key, None)
-        return len(lease.items()) if lease and lease.expires > self.now else 0
+        lease = None if key in self.orders else self._end(key)
+        return len(lease.items()) if lease else 0
 
     def pay(self, key: Key, seconds: int) -> int:
         """Open a payment window: rule 27."""
@@ -208,23 +208,33 @@ class Seller(Capacity):
             raise Refused("TooManyRequestsError", retry_after=min(expiries) - self.now)
 
     def _first(self, key: Key) -> int:
-        """Return when the UUID was first leased, as long as that window lasts (rule 11)."""
-        lease = self.lease(key)
-        first, until = self.windows.get(key, (0, 0))
+        """Return when the UUID was first leased: remembered until its lease expires (rule 11)."""
+        if lease := self.lease(key):
+            return lease.first
+        withdrawn = dict(self.live_leases()).get(key)
+        first, until = (
+            (withdrawn.first, withdrawn.expires) if withdrawn else self.ages.get(key, (0, 0))
+        )
         until = min(until, first + self.terms("maximum_hold"))
-        return lease.first if lease else first if until > self.now else self.now
+        return first if until > self.now else self.now
 
     def _hold(self, key: Key, step: int, keep: dict[str, list[Item]], expires: int) -> None:
         """Make the lease what is kept: rules 9 to 11."""
         lease, first = self.lease(key), self._first(key)
-        self.leases.pop(key, None)
         if not keep:
+            self._end(key)
             return
-        if not lease and step < 3:
-            self.windows[key] = (first, first + self.terms("maximum_hold"))
         lease = lease or Lease(step, first, expires, {})
         step, expires = max(lease.step, step), max(lease.expires, expires)
         self.leases[key] = Lease(step, lease.first, expires, self._holdings(keep), lease.paid)
+
+    def _end(self, key: Key) -> Lease | None:
+        """End what is a lease now; that it was one is remembered until it would have expired."""
+        lease = self.leases.pop(key, None)
+        if not lease or lease.expires <= self.now:
+            return None
+        self.ages[key] = (lease.first, lease.expires)
+        return lease
 
     def _holdings(self, keep: dict[str, list[Item]]) -> dict[str, Holding]:
         return {

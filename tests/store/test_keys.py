@@ -13,6 +13,8 @@ async def test_every_key_of_a_seller_is_in_its_partition(desk):
     await desk.register(5)
     await desk.quote(1, 2)
     await desk.book(2, 1)
+    await desk.quote(3, 1)
+    await desk.release(3)
     keys = await desk.raw_keys("lease:*")
     tag = f"lease:{{{crc32(SELLER.encode()) % 64}}}:"
     assert [key for key in keys if not key.startswith(tag)] == []

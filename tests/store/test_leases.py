@@ -108,6 +108,31 @@ async def test_the_maximum_hold_ends_what_extensions_began(make_desk):
     assert first + 59 <= expires <= await desk.now() + 60
 
 
+@pytest.mark.parametrize("end", ["release", "empty quote"])
+async def test_a_lease_that_a_call_ended_is_remembered_until_it_would_have_expired(make_desk, end):
+    """Rule 11: one that is made again before then goes on where it was, and no longer."""
+    desk = make_desk(maximum_hold_seconds=60)
+    await desk.register(5)
+    expires = epoch_seconds(await desk.quote(1, 1))
+    if end == "release":
+        assert await desk.release(1) == 1
+    else:
+        await desk.quote(1, 0)
+    [remembered] = await desk.raw_keys("*:a:*")
+    assert await desk.batcher.command("PEXPIRETIME", remembered) == expires * 1000
+    assert epoch_seconds(await desk.quote(1, 1)) == expires
+
+
+async def test_a_lease_that_expired_begins_anew(make_desk):
+    """Rule 11: all others could have had its spaces, so that its maximum hold is over too."""
+    desk = make_desk(maximum_hold_seconds=1)
+    await desk.register(5)
+    expires = epoch_seconds(await desk.quote(1, 1))
+    await eventually(lambda: _past(desk, expires))
+    assert await desk.raw_keys("*:a:*") == []
+    assert epoch_seconds(await desk.quote(1, 1)) > expires
+
+
 async def test_the_redis_key_expires_exactly_at_lease_expires(desk):
     """Rule 12: PEXPIRETIME of the lease's key is leaseExpires, after every step."""
     await desk.register(5)
