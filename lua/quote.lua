@@ -13,7 +13,7 @@ KEYS
   [8…] opportunity, holds  a pair for every Opportunity of the request, the lease and the pools
 ARGV
   [1] holder       text    the name of this Order UUID in keys
-  [2] owner        text    "<seller>|<partner>|<uuid>", the Seller by its name in keys, the UUID in 22 characters
+  [2] owner        text    "<partner>|<uuid>", the UUID in 22 characters
   [3] step         code    1 anonymous (C1), 2 named (C2)
   [4] hold_seconds seconds how long the step leases where no policy says; 0: it checks only
   [5] maximum_hold_seconds  longest time from the first lease to the last expiry, likewise

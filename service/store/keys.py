@@ -88,10 +88,16 @@ class SellerKeys(NamedTuple):
         return [whole.get(name) or f"{partition.name}:{SHORT[name]}:{holder}" for name in names]
 
 
-def owner_of(text: str) -> OrderKey:
-    """Return whose an Order is, as `Keys.owner` wrote it: the Seller by its name in keys."""
-    seller, partner, uuid = text.split("|")
-    return OrderKey(seller, partner, str(UUID(bytes=urlsafe_b64decode(f"{uuid}=="))))
+def owner(order: OrderKey) -> str:
+    """Return whose an Order is among its Seller's, as its lease says it; `owner_of` reads it."""
+    uuid = urlsafe_b64encode(bytes.fromhex(order.uuid.replace("-", ""))).rstrip(b"=").decode()
+    return f"{order.partner}|{uuid}"
+
+
+def owner_of(text: str) -> tuple[str, str]:
+    """Return the Booking Partner and the UUID that `owner` wrote."""
+    partner, uuid = text.split("|")
+    return partner, str(UUID(bytes=urlsafe_b64decode(f"{uuid}==")))
 
 
 class Keys:
@@ -104,11 +110,6 @@ class Keys:
         self.seller = lru_cache(maxsize=4096)(self._seller)
         self.ref = lru_cache(maxsize=65536)(digest)
         self.holder = lru_cache(maxsize=4096)(digest)
-
-    def owner(self, order: OrderKey) -> str:
-        """Return whose an Order is, as its lease says it; `owner_of` reads it."""
-        uuid = urlsafe_b64encode(bytes.fromhex(order.uuid.replace("-", ""))).rstrip(b"=").decode()
-        return f"{self.seller(order.seller).ref}|{order.partner}|{uuid}"
 
     def partitions(self) -> list[PartitionKeys]:
         """Return the keys of every partition: what exists, without a scan."""

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from service.store.call import Part
 from service.store.calls import Basket, Calls
-from service.store.keys import OrderKey
+from service.store.keys import OrderKey, owner
 from service.store.refusals import (
     ProposalDecidedError,
     UnknownOrderError,
@@ -103,7 +103,7 @@ class Orders:
 
         """
         arguments = QuoteArguments(
-            self._keys.holder(*order), self._keys.owner(order), step, *terms, int(strict), refused
+            self._keys.holder(*order), owner(order), step, *terms, int(strict), refused
         )
         reply = await self._run("quote", order, QuoteKeys, arguments, basket)
         raise_refusal(reply)
@@ -137,7 +137,7 @@ class Orders:
 
         """
         arguments = ProposeArguments(
-            self._keys.holder(*order), self._keys.owner(order), digest, *terms, refused, total
+            self._keys.holder(*order), owner(order), digest, *terms, refused, total
         )
         reply = await self._run("propose", order, ProposeKeys, arguments, basket)
         raise_refusal(reply)

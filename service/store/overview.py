@@ -110,8 +110,7 @@ class _Hold(NamedTuple):
 
     def row(self, lease: bytes) -> HoldRow:
         """Return it with the Booking Partner and UUID that its lease, or the head of it, names."""
-        owner = lease.partition(b"\f")[0].decode().split(" ", 4)[4]
-        _, partner, uuid = owner_of(owner)
+        partner, uuid = owner_of(lease.partition(b"\f")[0].decode().split(" ", 4)[4])
         return HoldRow(
             self.seller, self.opportunity, self.kind, self.spaces, self.expires, partner, uuid
         )

@@ -23,9 +23,7 @@ _OLDEST_MICROSECONDS: Final = 10**12
 
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at"}
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
-_LEASE: Final = re.compile(
-    rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL
-)
+_LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
 
 
@@ -51,16 +49,18 @@ class Lease(NamedTuple):
 
     name: Name
     owner: str
-    """As `Keys.owner` writes it; `""`: it does not say."""
+    """As `keys.owner` writes it; `""`: it does not say."""
     expires: int
     """Seconds since 1970; 0: it does not say."""
     members: Mapping[str, tuple[str, str]]
     """By what names the Opportunity: the epoch, and the member of its hold index."""
+    seller: str = ""
+    """That of its Opportunities, by its name in keys; `""` where they are lost."""
 
     @property
     def partner(self) -> Name:
         """Whose leases it is counted among."""
-        return Name(self.name.keys, self.owner.rpartition("|")[0])
+        return Name(self.name.keys, f"{self.seller}|{self.owner.partition('|')[0]}")
 
 
 class Hold(NamedTuple):
@@ -177,10 +177,15 @@ class Survey:
 
     async def leases(self, names: Sequence[Name]) -> list[Lease]:
         """Return those of these leases that are there."""
-        keys = [name.keys.lease(name.rest) for name in names]
-        texts = await self._all("GET", keys)
-        return [
+        texts = await self._all("GET", [name.keys.lease(name.rest) for name in names])
+        leases = [
             _lease(name, text) for name, text in zip(names, texts, strict=True) if text is not None
+        ]
+        ofs = [lease.name.keys.opportunity(next(iter(lease.members), "")) for lease in leases]
+        sellers = await self._all("HGET", ofs, "seller")
+        return [
+            lease._replace(seller=(seller or b"").decode())
+            for lease, seller in zip(leases, sellers, strict=True)
         ]
 
     async def removals(self, names: Sequence[Name]) -> list[int]:
@@ -192,8 +197,7 @@ class Survey:
         found = await self.leases([lease])
         if not found or not found[0].owner:
             return lease.rest
-        _, partner, uuid = owner_of(found[0].owner)
-        return f"{partner}|{uuid}"
+        return "|".join(owner_of(found[0].owner))
 
     async def orders(self, names: Sequence[Name]) -> list[Order]:
         """Return these Orders."""
@@ -230,8 +234,10 @@ class Survey:
         found = await self._nodes.of(key).command("HGET", key, "id")
         return name.rest if found is None else str(found.decode())
 
-    async def _all(self, command: str, keys: Sequence[str]) -> list[Any]:
-        return await asyncio.gather(*(self._nodes.of(key).command(command, key) for key in keys))
+    async def _all(self, command: str, keys: Sequence[str], *words: str) -> list[Any]:
+        return await asyncio.gather(
+            *(self._nodes.of(key).command(command, key, *words) for key in keys)
+        )
 
     async def _scores(self, key: str) -> AsyncIterator[list[tuple[str, int]]]:
         cursor = b"0"

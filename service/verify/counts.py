@@ -56,8 +56,16 @@ class Tally:
             now: The second that it is.
 
         """
-        wrong = {name: self._of(name, after, now) for name, after in counts.items()}
+        wrong = {
+            name: self._of(name, after, now)
+            for name, after in counts.items()
+            if self._knows_all(name)
+        }
         return {name: surpluses for name, surpluses in wrong.items() if surpluses}
+
+    def _knows_all(self, name: Name) -> bool:
+        """Tell whether no lease may be this one's besides: not where its Opportunity is lost."""
+        return Name(name.keys, f"|{name.partner}") not in self._leases
 
     def _of(self, name: Name, after: Mapping[str, int], now: int) -> Surpluses:
         leases, before = self._leases[name], self._before.get(name, {})

@@ -134,8 +134,10 @@ def tally(counted: dict[str, int], *expires: int) -> Tally:
     """Return the leases of one Booking Partner, and what was counted before they were read."""
     leases = Tally()
     leases.begin({PARTNER: counted})
-    owner = f"{PARTNER.rest}|uuid"
-    leases.enter((Lease(Name(KEYS, f"{at}"), owner, at, {}) for at in expires), 100)
+    owner = f"{PARTNER.partner}|uuid"
+    leases.enter(
+        (Lease(Name(KEYS, f"{at}"), owner, at, {}, PARTNER.seller) for at in expires), 100
+    )
     return leases
 
 
@@ -148,6 +150,15 @@ def test_counts_are_held_against_leases_second_by_second() -> None:
         PARTNER: {200: 1, 300: -1, 400: None, 500: -1}
     }
     assert leases.surpluses({PARTNER: counted}, 600) == {}
+
+
+def test_counts_are_left_alone_where_a_lease_may_be_any_sellers() -> None:
+    """A lease whose Opportunity is lost does not say among whose leases it was counted."""
+    counted = {"total": 1, "200": 1}
+    leases = tally(counted)
+    assert leases.surpluses({PARTNER: counted}, 100) == {PARTNER: {200: 1}}
+    leases.enter([Lease(Name(KEYS, "lost"), f"{PARTNER.partner}|uuid", 200, {})], 100)
+    assert leases.surpluses({PARTNER: counted}, 100) == {}
 
 
 def test_a_count_agrees_with_itself() -> None:
