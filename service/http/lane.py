@@ -41,8 +41,8 @@ class WholeRequest(web.Request):
         match_info: web.UrlMappingMatchInfo,
     ) -> None:
         """Put together what the parser made of it, and its route."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        loop = connection._loop  # noqa: SLF001 - CPython 3.11 asks the kernel for it
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - one that answers it
         super().__init__(message, payload, connection, StreamWriter(connection, loop), task, loop)
         self._match_info = match_info

@@ -16,6 +16,7 @@ import contextlib
 import inspect
 from bisect import insort
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from operator import attrgetter
 from typing import Final, Protocol, Self, TypeAlias
 
@@ -140,7 +141,7 @@ class Batcher:
 
         """
         parts = ("EVALSHA", script.sha, len(keys), *keys, *args)
-        return self.send(Call(parts, script, self._deadline_seconds))
+        return self.send(Call(parts, script, self._loop, self._deadline_seconds))
 
     def command(self, *parts: Part) -> asyncio.Future[Reply]:
         """Send a command, which must be idempotent and mean the same on another connection.
@@ -152,7 +153,7 @@ class Batcher:
             A future of the reply, which fails as `call` does.
 
         """
-        return self.send(Call(parts, None, self._deadline_seconds))
+        return self.send(Call(parts, None, self._loop, self._deadline_seconds))
 
     async def close(self) -> None:
         """Finish what was asked for, within its deadlines, then close the connection."""
@@ -199,9 +200,14 @@ class Batcher:
         """Return the way to the server."""
         return (self,)
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that its calls come from: CPython 3.11 asks the kernel for it, each time."""
+        return asyncio.get_running_loop()
+
     def _wake(self) -> None:
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.get_running_loop().create_task(self._send_waiting())
+            self._sender = self._loop.create_task(self._send_waiting())
 
     async def _send_waiting(self) -> None:
         """Send pipeline after pipeline until nothing waits."""
@@ -227,8 +233,7 @@ class Batcher:
         """
         for call in batch:
             call.unanswered += 1
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._loop.time()
         answered = 0
         repeated: list[Call] = []
         unconfirmed: list[tuple[Call, Reply]] = []
@@ -253,7 +258,7 @@ class Batcher:
                     # Unlike a call's, an error instead of this answer leaves everything open.
                     answer = await connection.read_response(disconnect_on_error=False)
                     _settle(unconfirmed, self._confirmation, answer)
-            self._observer.exchanged(len(batch), loop.time() - began)
+            self._observer.exchanged(len(batch), self._loop.time() - began)
         except Exception as error:  # noqa: BLE001 - whatever broke, nobody may wait for ever
             self._last_failure = str(error) or "Redis does not answer."
             # With replies missing, the next ones could not be told apart on this connection.
@@ -268,7 +273,7 @@ class Batcher:
         """Return the calls as they are sent, and behind them the question for confirmation."""
         packed = [call.packed for call in batch]
         if self._confirmation is not None:
-            seconds = batch[0].deadline - asyncio.get_running_loop().time()
+            seconds = batch[0].deadline - self._loop.time()
             packed.append(self._confirmation.question(seconds))
         return b"".join(packed)
 
@@ -297,7 +302,7 @@ class Batcher:
 
     def _expire_waiting(self) -> None:
         """Give up on the calls whose deadline has passed; the oldest come first."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         expired = 0
         for call in self._waiting:
             if call.deadline > now:
@@ -324,10 +329,9 @@ class Batcher:
 
     async def _attempt_to_connect(self) -> None:
         """Try to connect once for all who wait; let those go whose deadline passes meanwhile."""
-        loop = asyncio.get_running_loop()
-        attempt = loop.create_task(self._connect())
+        attempt = self._loop.create_task(self._connect())
         while not attempt.done():
-            seconds = self._waiting[0].deadline - loop.time() if self._waiting else None
+            seconds = self._waiting[0].deadline - self._loop.time() if self._waiting else None
             await asyncio.wait((attempt,), timeout=seconds)
             self._expire_waiting()
 
@@ -338,7 +342,7 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - whatever broke, nobody may wait for ever
             self._last_failure = str(error) or "Redis does not answer."
             self._detours.server_is_away(self)
-            now = asyncio.get_running_loop().time()
+            now = self._loop.time()
             if self._away_since is None:
                 self._away_since = now
             elif now - self._away_since >= self._deadline_seconds:

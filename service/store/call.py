@@ -58,6 +58,7 @@ class Call:
         self,
         parts: tuple[Part, ...],
         script: Script | None,
+        loop: asyncio.AbstractEventLoop,
         deadline_seconds: float,
         *,
         slot: int = NO_SLOT,
@@ -68,12 +69,12 @@ class Call:
         Args:
             parts: The words of the command.
             script: The script that it runs; None: it is a plain command.
+            loop: The one that runs.
             deadline_seconds: How long it may take in all, from now on.
             slot: The cluster slot of its keys, or `NO_SLOT`.
             is_confirming: Whether its answer waits for confirmation, wherever it goes.
 
         """
-        loop = asyncio.get_running_loop()
         self.parts = parts
         self.script = script
         self.future: asyncio.Future[Reply] = loop.create_future()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from redis.asyncio.connection import AbstractConnection
@@ -85,6 +86,7 @@ class _Way:
         call = Call(
             parts,
             script,
+            self._cluster.loop,
             self._cluster.deadline_seconds,
             slot=self._slot,
             is_confirming=self._is_confirming,
@@ -133,6 +135,11 @@ class Cluster:
         self._last_failure = "it was not asked yet"
         self._is_cluster = True
         self._closed = False
+
+    @cached_property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that its calls come from."""
+        return asyncio.get_running_loop()
 
     def of(self, key: str) -> Node:
         """Return the way to a key, and to all keys with the same hash tag."""
