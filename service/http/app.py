@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from aiohttp import hdrs, web
 
 from service.http.access import Tokens
-from service.http.admission import InFlight, Tally
+from service.http.admission import InFlight
 from service.http.broadcast import Broadcast
 from service.http.document import document
 from service.http.keys import (
@@ -20,11 +20,10 @@ from service.http.keys import (
     OBSERVER,
     READINESS,
     SETTINGS,
-    SHED,
     TOKENS,
     Readiness,
 )
-from service.http.middleware import edge
+from service.http.middleware import Edge
 from service.http.observer import UNOBSERVED, Observer
 from service.http.routes import OPERATIONS, ROUTES, Route
 from service.ledger import Ledger
@@ -61,6 +60,7 @@ def create_app(
     app[DASHBOARD] = dashboard
     if tokens is not None:
         app[TOKENS] = tokens
+    app.middlewares.append(Edge(app).middleware)
     return app
 
 
@@ -75,7 +75,9 @@ def create_admin_app(
         observer: As for `create_app`.
 
     """
-    return _application(OPERATIONS, ledger, settings, observer)
+    app = _application(OPERATIONS, ledger, settings, observer)
+    app.middlewares.append(Edge(app).middleware)
+    return app
 
 
 async def _end_streams(app: web.Application) -> None:
@@ -93,13 +95,12 @@ async def _expected(request: web.Request) -> None:
 def _application(
     routes: Iterable[Route], ledger: Ledger, settings: Settings, observer: Observer
 ) -> web.Application:
-    app = web.Application(middlewares=[edge], client_max_size=settings.body_limit)
+    app = web.Application(client_max_size=settings.body_limit)
     app[LEDGER] = ledger
     app[SETTINGS] = settings
     app[OBSERVER] = observer
     app[READINESS] = Readiness()
     app[IN_FLIGHT] = InFlight(settings.maximum_in_flight, observer)
-    app[SHED] = Tally()
     app.add_routes(
         [
             web.route(route.method, route.path, route.handler, expect_handler=_expected)

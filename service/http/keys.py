@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from service.errors import OpenBookingError
 from service.http.access import Grant, Tokens
-from service.http.admission import InFlight, Tally
+from service.http.admission import InFlight
 from service.http.broadcast import Broadcast
 from service.http.observer import Observer
 from service.ledger import Ledger
@@ -50,7 +50,6 @@ READINESS: Final = web.AppKey("READINESS", Readiness)
 DOCUMENT: Final = web.AppKey("DOCUMENT", bytes)
 TOKENS: Final = web.AppKey("TOKENS", Tokens)
 IN_FLIGHT: Final = web.AppKey("IN_FLIGHT", InFlight)
-SHED: Final = web.AppKey("SHED", Tally)
 
 OBSERVER: Final = web.AppKey[Observer]("OBSERVER")
 

@@ -21,14 +21,13 @@ from service.errors import (
     UnknownOrIncorrectEndpointError,
 )
 from service.http.access import Scope
-from service.http.admission import ShedError
+from service.http.admission import ShedError, Tally
 from service.http.keys import (
     DASHBOARD,
     IN_FLIGHT,
     NOTE,
     OBSERVER,
     READINESS,
-    SHED,
     TOKENS,
     Note,
 )
@@ -47,42 +46,135 @@ _SANE_ID: Final = re.compile(r"[!-~]{1,128}")
 _log = structlog.stdlib.get_logger(__name__)
 
 
-@web.middleware
-async def edge(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answer a request, whatever happens on the way."""
-    began = time.perf_counter()
-    app = request.app
-    note = request[NOTE] = Note(_request_id(request))
-    route = ROUTE_OF.get(request.match_info.handler)
-    in_flight = app[IN_FLIGHT]
-    response: web.StreamResponse
-    is_shed = False
-    in_flight.enter()
-    try:
-        if route is not None and route.scope is not None:
-            _admit(request, route, route.scope, began)
-        response = await handler(request)
-    except ShedError as shed:
-        note.error, is_shed = shed.error, True
-        response = refusal(note.error, note.request_id)
-    except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
-        note.error = _as_open_booking_error(raised, _names(request, note.request_id))
-        allowed = raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
-        response = refusal(note.error, note.request_id, allowed=allowed)
-    finally:
-        in_flight.leave()
-    if app[READINESS].draining:
-        # The next call of this connection might come just as it is closed.
-        response.force_close()
-    sign(response, note.request_id)
-    seconds = time.perf_counter() - began
-    _count(app, route, note, response.status, seconds)
-    # A line for each that is shed would cost more than the call.
-    if not is_shed:
-        _record(request, route, note, response.status, seconds)
-    return response
+class Edge:
+    """What every request of an application passes on its way in and out."""
+
+    def __init__(self, app: web.Application) -> None:
+        """Look up what a request needs, once; the application has all of it by now."""
+        self._app = app
+        self._in_flight = app[IN_FLIGHT]
+        self._observer = app[OBSERVER]
+        self._readiness = app[READINESS]
+        self._tokens = app.get(TOKENS)
+        self._shed = Tally()
+        # As the module has it, it is put together anew for each call.
+        self._log = _log.bind()
+
+    @web.middleware
+    async def middleware(
+        self,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        """Answer a request, whatever happens on the way."""
+        began = time.perf_counter()
+        note = request[NOTE] = Note(_request_id(request))
+        route = ROUTE_OF.get(request.match_info.handler)
+        response: web.StreamResponse
+        is_shed = False
+        self._in_flight.enter()
+        try:
+            if route is not None and route.scope is not None:
+                self._admit(request, route, route.scope, began)
+            response = await handler(request)
+        except ShedError as shed:
+            note.error, is_shed = shed.error, True
+            response = refusal(note.error, note.request_id)
+        except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
+            note.error = _as_open_booking_error(raised, _names(request, note.request_id))
+            allowed = (
+                raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
+            )
+            response = refusal(note.error, note.request_id, allowed=allowed)
+        finally:
+            self._in_flight.leave()
+        if self._readiness.draining:
+            # The next call of this connection might come just as it is closed.
+            response.force_close()
+        sign(response, note.request_id)
+        seconds = time.perf_counter() - began
+        self._count(route, note, response.status, seconds)
+        # A line for each that is shed would cost more than the call.
+        if not is_shed:
+            self._record(request, route, note, response.status, seconds)
+        return response
+
+    def _admit(self, request: web.Request, route: Route, scope: Scope, now: float) -> None:
+        """Let a call of the API pass: its token allows it, and there are not too many already.
+
+        Raises:
+            OpenBookingError: Its token does not allow it.
+            ShedError: There are too many, of everyone or of this token.
+
+        """
+        if self._tokens is not None:
+            grant = self._tokens.authorise(request.headers.get(hdrs.AUTHORIZATION), scope)
+            request[NOTE].grant = grant
+            if grant.pace is not None and (seconds := grant.pace.take(now)):
+                grant.shed.add("token.too_fast", now, token=grant.name)
+                raise ShedError(
+                    TooManyRequestsError(
+                        f"This token may make {grant.pace.rate:g} calls per second.",
+                        retry_after=math.ceil(seconds),
+                    )
+                )
+        if self._in_flight.is_full:
+            self._shed.add("requests.too_many", now)
+            kind = next((kind for kind in route.refuses if kind.status == _AWAY), None)
+            busy = "Too many calls at once; nothing was changed. Repeat this one a little later."
+            raise ShedError(
+                OpenBookingError(busy, status=_AWAY, retry_after=_RETRY_SECONDS)
+                if kind is None
+                else kind(busy, retry_after=_RETRY_SECONDS)
+            )
+
+    def _count(self, route: Route | None, note: Note, status: int, seconds: float) -> None:
+        """Tell those who count; what is refused is counted with all its reasons."""
+        errors: Collection[str] = ()
+        if note.error is not None or note.refused:
+            items = note.refused if note.error is None else note.error.ordered_item or ()
+            if items:
+                self._app[DASHBOARD].count(items)
+            refused = (item for item in items if isinstance(item, OrderItem) and item.error)
+            errors = {reason.type for item in refused for reason in item.error or ()}
+            if note.error is not None:
+                errors.add(type(note.error).__name__)
+        step = UNKNOWN if route is None else route.step
+        self._observer.answered(step, status, errors, seconds)
+
+    def _record(
+        self, request: web.Request, route: Route | None, note: Note, status: int, seconds: float
+    ) -> None:
+        """Write one line for what changed something, or was refused."""
+        events = None if route is None else route.events
+        if status == _AWAY:
+            level = logging.ERROR
+        elif events is not None:
+            level = events.level
+        elif note.error is not None:
+            level = logging.INFO
+        else:
+            return
+        if not self._log.is_enabled_for(level):
+            return
+        event = _REFUSED
+        if events is not None:
+            event = events.done if status < web.HTTPBadRequest.status_code else events.refused
+        fields: dict[str, Any] = {
+            **_names(request, note.request_id),
+            "status": status,
+            "duration_ms": round(seconds * 1000, 2),
+        }
+        if note.grant is not None:
+            fields["token"] = note.grant.name
+        if note.error is not None:
+            fields["error"] = type(note.error).__name__
+            if status == _AWAY and note.error.__cause__ is not None:
+                # What Redis said, such as that its memory is full; it names no person.
+                fields["reason"] = str(note.error.__cause__)
+        elif note.spaces is not None:
+            fields["spaces"] = note.spaces
+        self._log.log(level, event, **fields)
 
 
 def _request_id(request: web.Request) -> str:
@@ -91,37 +183,6 @@ def _request_id(request: web.Request) -> str:
         return given
     # Unique is enough, and asks the kernel nothing.
     return f"{random.getrandbits(128):032x}"
-
-
-def _admit(request: web.Request, route: Route, scope: Scope, now: float) -> None:
-    """Let a call of the API pass: its token allows it, and there are not too many already.
-
-    Raises:
-        OpenBookingError: Its token does not allow it.
-        ShedError: There are too many, of everyone or of this token.
-
-    """
-    tokens = request.app.get(TOKENS)
-    if tokens is not None:
-        grant = tokens.authorise(request.headers.get(hdrs.AUTHORIZATION), scope)
-        request[NOTE].grant = grant
-        if grant.pace is not None and (seconds := grant.pace.take(now)):
-            grant.shed.add("token.too_fast", now, token=grant.name)
-            raise ShedError(
-                TooManyRequestsError(
-                    f"This token may make {grant.pace.rate:g} calls per second.",
-                    retry_after=math.ceil(seconds),
-                )
-            )
-    if request.app[IN_FLIGHT].is_full:
-        request.app[SHED].add("requests.too_many", now)
-        kind = next((kind for kind in route.refuses if kind.status == _AWAY), None)
-        busy = "Too many calls at once; nothing was changed. Repeat this one a little later."
-        raise ShedError(
-            OpenBookingError(busy, status=_AWAY, retry_after=_RETRY_SECONDS)
-            if kind is None
-            else kind(busy, retry_after=_RETRY_SECONDS)
-        )
 
 
 def _names(request: web.Request, request_id: str) -> dict[str, object]:
@@ -144,55 +205,3 @@ def _as_open_booking_error(raised: Exception, names: dict[str, object]) -> OpenB
             return OpenBookingError(f"{raised.reason}.", status=raised.status)
     _log.error("request.failed", **names, exc_info=raised)
     return InternalApplicationError("The service failed; its log has the details.")
-
-
-def _count(
-    app: web.Application, route: Route | None, note: Note, status: int, seconds: float
-) -> None:
-    """Tell those who count; what is refused is counted with all its reasons."""
-    errors: Collection[str] = ()
-    if note.error is not None or note.refused:
-        items = note.refused if note.error is None else note.error.ordered_item or ()
-        if items:
-            app[DASHBOARD].count(items)
-        refused = (item for item in items if isinstance(item, OrderItem) and item.error)
-        errors = {reason.type for item in refused for reason in item.error or ()}
-        if note.error is not None:
-            errors.add(type(note.error).__name__)
-    step = UNKNOWN if route is None else route.step
-    app[OBSERVER].answered(step, status, errors, seconds)
-
-
-def _record(
-    request: web.Request, route: Route | None, note: Note, status: int, seconds: float
-) -> None:
-    """Write one line for what changed something, or was refused."""
-    events = None if route is None else route.events
-    if status == _AWAY:
-        level = logging.ERROR
-    elif events is not None:
-        level = events.level
-    elif note.error is not None:
-        level = logging.INFO
-    else:
-        return
-    if not _log.is_enabled_for(level):
-        return
-    event = _REFUSED
-    if events is not None:
-        event = events.done if status < web.HTTPBadRequest.status_code else events.refused
-    fields: dict[str, Any] = {
-        **_names(request, note.request_id),
-        "status": status,
-        "duration_ms": round(seconds * 1000, 2),
-    }
-    if note.grant is not None:
-        fields["token"] = note.grant.name
-    if note.error is not None:
-        fields["error"] = type(note.error).__name__
-        if status == _AWAY and note.error.__cause__ is not None:
-            # What Redis said, such as that its memory is full; it names no person.
-            fields["reason"] = str(note.error.__cause__)
-    elif note.spaces is not None:
-        fields["spaces"] = note.spaces
-    _log.log(level, event, **fields)

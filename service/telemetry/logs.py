@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -19,6 +20,8 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
+
 
 def configure(settings: Settings) -> None:
     """Set up structlog and the standard library's logging, once per process.
@@ -28,15 +31,14 @@ def configure(settings: Settings) -> None:
 
     """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    shared: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+    for_people = is_for_people(settings.log_format)
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True) if for_people else _stamp
+    shared: list[Processor] = [structlog.processors.add_log_level, stamp]
     if settings.tracing:
         from service.telemetry.tracing import name_the_trace  # noqa: PLC0415 - an extra
 
         shared.append(name_the_trace)
-    rendering = _console() if is_for_people(settings.log_format) else _json()
+    rendering = _console() if for_people else _json()
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -65,8 +67,14 @@ def _json() -> list[Processor]:
     return [structlog.processors.format_exc_info, _render_json]
 
 
+def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # As JSON it reads as TimeStamper writes it, and costs a sixth.
+    event["timestamp"] = datetime.now(UTC)
+    return event
+
+
 def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    return _encode(event).decode()
 
 
 def _route_standard_library(
