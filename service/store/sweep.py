@@ -12,7 +12,7 @@ from service.store.nodes import Nodes, earliest_microseconds
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.scripts import ListKeys, load_scripts
 
-_LOOK: Final = 2_000
+_LOOK: Final = 5_000
 """Opportunities that are looked up at once."""
 
 _STEP: Final = 100
