@@ -2,8 +2,9 @@
 
 wrk sends when it was answered, so a slow moment of the server slows the load and hides itself.
 Here every request has its instant, evenly spaced, and its latency counts from that instant, also
-where it had to wait for a free connection. A thread of its own with `select`, because event loops
-keep time to the millisecond only.
+where it had to wait for a free connection. One thread with `select`, because event loops, and
+`epoll`, keep time to the millisecond only. What it does itself it takes from the servers, with
+which it shares the machine: so it does little, and whoever can fills the requests before.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def run(
 
     Args:
         url: `http://host:port`.
-        requests: What to send, one after the other.
+        requests: What to send, one after the other, for as long as it takes.
         rate: Requests per second.
         seconds: For how long.
         note: Is told of every answer.
@@ -57,32 +58,37 @@ def run(
 
     """
     with contextlib.ExitStack() as resources:
-        idle = deque(Connection(url) for _ in range(CONNECTIONS))
-        for connection in idle:
+        connections = [Connection(url) for _ in range(CONNECTIONS)]
+        for connection in connections:
             resources.callback(connection.socket.close)
-        return _Run(idle, iter(requests), rate, note).run(seconds)
+            # With a timeout, Python asks before each call whether the socket is ready.
+            connection.socket.settimeout(None)
+        return _Run(connections, iter(requests), rate, note).run(seconds)
 
 
 class _Run:
+    """Knows connections by their descriptors, which `select` takes as they are."""
+
     def __init__(
         self,
-        idle: deque[Connection],
+        connections: Iterable[Connection],
         requests: Iterator[bytes],
         rate: float,
         note: Callable[[Answered], None],
     ) -> None:
-        self._idle = idle
+        self._connections = {connection.fileno(): connection for connection in connections}
+        self._idle = deque(self._connections)
         self._requests = requests
         self._rate = rate
         self._note = note
-        self._busy: dict[Connection, float] = {}
+        self._busy: dict[int, float] = {}
         self._sent = 0
 
     def run(self, seconds: float) -> float:
         began = time.perf_counter()
         while (now := time.perf_counter() - began) < seconds:
             self._send_due(now)
-            self._receive(self._pause(now), began)
+            self._receive(self._pause(began), began)
         while self._busy:
             if time.perf_counter() - began > seconds + _PATIENCE_SECONDS:
                 raise TimeoutError(f"{len(self._busy)} requests were not answered")
@@ -91,24 +97,25 @@ class _Run:
 
     def _send_due(self, now: float) -> None:
         while self._sent <= now * self._rate and self._idle:
-            connection = self._idle.popleft()
-            self._busy[connection] = self._sent / self._rate
+            descriptor = self._idle.popleft()
+            self._busy[descriptor] = self._sent / self._rate
             self._sent += 1
-            connection.send(next(self._requests))
+            self._connections[descriptor].send(next(self._requests))
 
-    def _pause(self, now: float) -> float:
+    def _pause(self, began: float) -> float:
         """Return the seconds until the next request leaves, unless an answer comes before."""
         if not self._idle:
             return _LONGEST_PAUSE_SECONDS
-        return min(_LONGEST_PAUSE_SECONDS, max(0.0, self._sent / self._rate - now))
+        due = began + self._sent / self._rate
+        return min(_LONGEST_PAUSE_SECONDS, max(0.0, due - time.perf_counter()))
 
     def _receive(self, pause: float, began: float) -> None:
         readable, _, _ = select.select([*self._busy], (), (), pause)
-        for connection in readable:
-            answer = connection.receive()
+        for descriptor in readable:
+            answer = self._connections[descriptor].receive()
             if answer is not None:
-                at = self._busy.pop(connection)
-                self._idle.append(connection)
+                at = self._busy.pop(descriptor)
+                self._idle.append(descriptor)
                 self._note(Answered(at, time.perf_counter() - began - at, answer.status))
 
 

@@ -33,7 +33,11 @@ _SCATTER: Final = 2_654_435_761
 
 def uuid(customer: int) -> str:
     """Return a customer's Order UUID: always the same, and in no order (as in wrk.lua)."""
-    return f"{_scattered(customer):08x}-{customer % 65_536:04x}-4000-8000-{customer:012x}"
+    return _uuid(customer).decode()
+
+
+def _uuid(customer: int) -> bytes:
+    return b"%08x-%04x-4000-8000-%012x" % (_scattered(customer), customer % 65_536, customer)
 
 
 def order(customer: int) -> str:
@@ -74,21 +78,12 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._parts: list[bytes | Callable[[int, int], bytes]] = []
-        end = 0
-        for mark in MARK.finditer(text):
-            self._parts += (text[end : mark.start()].encode(), _filling(mark))
-            end = mark.end()
-        self._parts.append(text[end:].encode())
+        self._format = MARK.sub("%b", text.replace("%", "%%")).encode()
+        self._fillings = [_filling(mark) for mark in MARK.finditer(text)]
 
     def fill(self, customer: int = 0, opportunity: int = 0) -> bytes:
         """Return the text for one of them."""
-        return b"".join(
-            [
-                part if isinstance(part, bytes) else part(customer, opportunity)
-                for part in self._parts
-            ]
-        )
+        return self._format % tuple([fill(customer, opportunity) for fill in self._fillings])
 
     def __len__(self) -> int:
         """Return how many bytes it has once filled."""
@@ -98,7 +93,7 @@ class Template:
 def _filling(mark: re.Match[str]) -> Callable[[int, int], bytes]:
     width = int(mark[2] or 0)
     fillings: dict[str, Callable[[int, int], bytes]] = {
-        "uuid": lambda customer, _: uuid(customer).encode(),
+        "uuid": lambda customer, _: _uuid(customer),
         "order": lambda customer, _: order(customer).encode(),
         "ref": lambda _, opportunity: ref(opportunity).encode(),
         "number": lambda _, opportunity: b"%07d" % opportunity,
