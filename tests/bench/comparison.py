@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.bench import open_loop, picture, traffic, wrk
+from tests.bench import half_load, picture, traffic, wrk
 from tests.bench.calls import Caller
 from tests.bench.direct import direct
 from tests.bench.peers.processes import SPREAD, Postgres, peer, register_for_watch, webdis
@@ -43,9 +42,6 @@ _OURS: Final = "lease service"
 _PICTURE: Final = "bench-peers.png"
 _PIPELINE: Final = 16
 _BENCHMARK_CALLS: Final = 40_000
-_HALF_LOAD_SECONDS: Final = 3
-_HALF_LOAD_ROUNDS: Final = 3
-_KEPT_UP: Final = 0.95
 _SLOW_SECONDS: Final = 2
 
 METHOD: Final = (
@@ -60,11 +56,6 @@ METHOD: Final = (
     " what expired and keeps the sums;"
     " *not durable* is `synchronous_commit=off`, *function* the same as one stored function. The"
     " peers do less than the service: no policy, no feed, no guaranteed price."
-)
-HALF_METHOD: Final = (
-    f"{_HALF_LOAD_SECONDS} seconds at half of the rate above, medians of 3 times: requests"
-    " leave evenly spaced, whether or not others were answered, and latency counts from the"
-    " instant at which a request should have left (tests/bench/open_loop.py)."
 )
 
 
@@ -83,13 +74,12 @@ def measure(stage: Stage) -> Findings:
         field = _Field(stage, folder, resources)
         loads = _by_turns(field.contenders(), stage, field.missing)
         rates = {name: load.rate for name, load in loads.items()}
-        half = {}
-        for name, url in ((C1, field.url), (HELLO, field.hello)):
-            if name in rates:
-                try:
-                    half[name] = _at_half_load(url, rates[name], stage)
-                except (LoadError, OSError) as error:
-                    field.missing.append(f"{name} at half load: {error}")
+        halves = [
+            half_load.Contender(name, url, rates[name] / 2)
+            for name, url in ((C1, field.url), (HELLO, field.hello))
+            if name in rates
+        ]
+        half = half_load.measure(halves, stage, field.missing)
     pictures = []
     if rates:
         title = f"One worker, one server, {wrk.CONNECTIONS} connections, {os.cpu_count()} cores"
@@ -98,8 +88,8 @@ def measure(stage: Stage) -> Findings:
         )
     return Findings(
         _headline(rates),
-        [_table(loads, stage.rounds), _half_table(half)],
-        _goals(loads, half),
+        [_table(loads, stage.rounds), half_load.table(half, stage.rounds)],
+        _goals(loads, half[C1].p99_by_p50 if C1 in half else None),
         pictures,
         field.missing,
     )
@@ -234,28 +224,6 @@ def _by_turns(
     return {name: wrk.median(measured) for name, measured in loads.items() if measured}
 
 
-def _at_half_load(url: str, rate: float, stage: Stage) -> tuple[float, float, float]:
-    """Return the rate, p50 and p99 (milliseconds)."""
-    progress(f"half load: {rate / 2:,.0f} requests per second at {url}")
-    seconds = 1 if stage.brief else _HALF_LOAD_SECONDS
-    figures = []
-    rounds = min(stage.rounds, _HALF_LOAD_ROUNDS)
-    for _ in range(rounds):
-        template, latencies = traffic.c1(), list[float]()
-        requests = map(template.fill, count(new_crowd()))
-
-        def note(answered: open_loop.Answered, latencies: list[float] = latencies) -> None:
-            assert answered.status == 200
-            latencies.append(answered.latency * 1e3)
-
-        answered_rate = open_loop.run(url, requests, rate=rate / 2, seconds=seconds, note=note)
-        if answered_rate < _KEPT_UP * rate / 2:
-            raise LoadError(f"only {answered_rate:,.0f} of {rate / 2:,.0f} requests per second")
-        figures.append([open_loop.percentile(latencies, percent) for percent in (50, 99)])
-    p50, p99 = [sorted(each)[rounds // 2] for each in zip(*figures, strict=True)]
-    return rate / 2, p50, p99
-
-
 def through_webdis(quote: Recorded) -> Template:
     """Return a script call as webdis takes it: the words parted by slashes, as a body."""
     # Only the service makes an Order's digest; any name of its own is as good here.
@@ -323,22 +291,12 @@ def _table(loads: dict[str, Load], rounds: int) -> Table:
     return Table("At full load", METHOD.format(rounds=rounds), columns, rows)
 
 
-def _half_table(half: dict[str, tuple[float, float, float]]) -> Table:
-    rows = [
-        (name, f"{rate:,.0f}", figure(p50), figure(p99), figure(p99 / p50))
-        for name, (rate, p50, p99) in half.items()
-    ]
-    columns = ("", "requests/s", "p50 ms", "p99 ms", "p99 / p50")
-    return Table("At half load", HALF_METHOD, columns, rows)
-
-
-def _goals(loads: dict[str, Load], half: dict[str, tuple[float, float, float]]) -> Sequence[Goal]:
+def _goals(loads: dict[str, Load], p99_by_p50: float | None) -> Sequence[Goal]:
     rate = {name: load.rate for name, load in loads.items()}.get
     costs = [
         Goal.at_most(f"{name.partition(': ')[2]}: cost by C1's", most, ratio(rate(C1), rate(name)))
         for name, most in ((C2, 1.3), (B, 1.3), (TEN_SPACES, 3), (TEN_OPPORTUNITIES, 3))
     ]
-    _, p50, p99 = half.get(C1, (0.0, None, None))
     return [
         Goal.at_least("C1 by webdis", 0.4, ratio(rate(C1), rate(WEBDIS))),
         Goal.at_least("C1 by aiohttp's hello", 0.6, ratio(rate(C1), rate(HELLO))),
@@ -346,7 +304,7 @@ def _goals(loads: dict[str, Load], half: dict[str, tuple[float, float, float]]) 
         Goal.at_least(
             "C1 by PostgreSQL, spread", 10, ratio(rate(SPREAD_C1), rate(POSTGRES_SPREAD))
         ),
-        Goal.at_most("p99 by p50 at half load", 3, ratio(p99, p50)),
+        Goal.at_most("p99 by p50 at half load", 3, p99_by_p50),
         *costs,
     ]
 

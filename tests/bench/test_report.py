@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import instructions, page
+from tests.bench import half_load, instructions, page
 from tests.bench.comparison import at_random, benchmark_load, through_webdis
 from tests.bench.direct import words_of
+from tests.bench.half_load import Latency
 from tests.bench.open_loop import percentile
 from tests.bench.picture import bars, lines
 from tests.bench.recorded import Recorded
@@ -44,6 +45,12 @@ def test_medians_are_taken_of_each_figure():
     """Of several rounds the median rate counts, and the median of each latency."""
     loads = [Load(300, 1, 3.0, 30.0), Load(100, 1, 1.0, 50.0), Load(200, 1, 2.0, 40.0)]
     assert median(loads) == Load(200, 1, 2.0, 40.0)
+
+
+def test_every_round_of_half_load_has_its_own_ratio():
+    """The median of p99 by p50 is that of the rounds, not that of their medians."""
+    rounds = [Latency(9, 1.0, 6.0, 6.0), Latency(9, 2.0, 4.0, 2.0), Latency(9, 4.0, 12.0, 3.0)]
+    assert half_load.median(rounds) == Latency(9, 2.0, 6.0, 3.0)
 
 
 def test_a_percentile_is_a_value_that_was_measured():
