@@ -109,7 +109,9 @@ class Keys:
         self._partitions = partitions
         self.seller = lru_cache(maxsize=4096)(self._seller)
         self.ref = lru_cache(maxsize=65536)(digest)
-        self.holder = lru_cache(maxsize=4096)(digest)
+        # One call asks for it a few times. To keep it until the Order's next call would cost more
+        # than to make it again: memory that is written in turns is in no cache of the processor.
+        self.holder = lru_cache(maxsize=64)(digest)
 
     def partitions(self) -> list[PartitionKeys]:
         """Return the keys of every partition: what exists, without a scan."""
