@@ -5,6 +5,7 @@ import pytest
 from tests.bench import half_load, instructions, page
 from tests.bench.comparison import at_random, benchmark_load, through_webdis
 from tests.bench.direct import words_of
+from tests.bench.growth import Compared
 from tests.bench.half_load import Latency
 from tests.bench.open_loop import percentile
 from tests.bench.picture import bars, lines
@@ -51,6 +52,12 @@ def test_every_round_of_half_load_has_its_own_ratio():
     """The median of p99 by p50 is that of the rounds, not that of their medians."""
     rounds = [Latency(9, 1.0, 6.0, 6.0), Latency(9, 2.0, 4.0, 2.0), Latency(9, 4.0, 12.0, 3.0)]
     assert half_load.median(rounds) == Latency(9, 2.0, 6.0, 3.0)
+
+
+def test_what_has_grown_is_compared_turn_by_turn():
+    """A machine that was busy in one turn makes no ratio, and half of all go from low to high."""
+    many, few = [22.0, 120.0, 24.0, 26.0, 18.0], [20.0, 100.0, 20.0, 20.0, 20.0]
+    assert Compared.by_turns(many, few) == Compared(24.0, 20.0, 1.2, (1.1, 1.2))
 
 
 def test_a_percentile_is_a_value_that_was_measured():

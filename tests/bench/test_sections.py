@@ -85,7 +85,8 @@ def test_what_is_measured_is_given_back(tmp_path: Path):
     with stage.folder() as folder, world(stage, folder / "w") as one:
         one.register(10)
         one.lease(30, 10)
-        one.cost(10)
+        one.script_cost(10)
+        one.http_cost(10)
         ask = http_request("GET", f"/opportunities?seller={SELLER}&id={opportunity(7)}")
         with Caller(one.program.url) as caller:
             [found] = msgspec.json.decode(caller.succeed(ask.fill()).body)
