@@ -30,6 +30,7 @@ from redis.exceptions import (
 )
 
 from service.store.call import Call, Part, Reply, Script
+from service.store.deadline import Deadline
 from service.store.durability import Confirmation
 from service.store.errors import NothingSentError, OutcomeUnknownError, refusal
 from service.store.observer import UNOBSERVED, Observer
@@ -116,6 +117,7 @@ class Batcher:
         self._connection: AbstractConnection | None = None
         self._waiting: list[Call] = []
         self._sender: asyncio.Task[None] | None = None
+        self._deadline = Deadline()
         self._pause_seconds = FIRST_PAUSE_SECONDS
         self._away_since: float | None = None
         self._last_failure = "not connected yet"
@@ -231,6 +233,7 @@ class Batcher:
 
         The oldest call's deadline ends it; whoever waits behind this pipeline has a later one.
         """
+        assert self._sender is not None  # noqa: S101 - it runs this
         for call in batch:
             call.unanswered += 1
         began = self._loop.time()
@@ -238,7 +241,7 @@ class Batcher:
         repeated: list[Call] = []
         unconfirmed: list[tuple[Call, Reply]] = []
         try:
-            async with asyncio.timeout_at(batch[0].deadline):
+            with self._deadline.of(self._sender, batch[0].deadline):
                 await connection.send_packed_command(self._pipeline(batch), check_health=False)
                 receive = receiver(connection)
                 for call in batch:
