@@ -102,7 +102,7 @@ class Game(RuleBasedStateMachine):
 
     def key(self, seller: str, customer: int) -> OrderKey:
         """Return the name of a customer's present Order; both partners choose the same UUIDs."""
-        uuid = f"{customer // 2}-{self.generations[customer]}"
+        uuid = f"{self.generations[customer]:08x}-0000-4000-8000-{customer // 2:012x}"
         return OrderKey(seller, PARTNERS[customer % 2], uuid)
 
     def leases(self) -> list[OrderKey]:
