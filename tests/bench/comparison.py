@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from tests.bench import half_load, picture, traffic, wrk
 from tests.bench.calls import Caller
 from tests.bench.direct import direct
+from tests.bench.machine import SERVER_CORE, WORKER_CORE, on_core
 from tests.bench.peers.processes import SPREAD, Postgres, peer, register_for_watch, webdis
 from tests.bench.recorded import Recorded, recorded
 from tests.bench.report import Findings, Goal, Table, figure, progress, ratio
@@ -47,8 +48,9 @@ _SLOW_SECONDS: Final = 2
 METHOD: Final = (
     "C1 as a front-end forwards it (the published example, ids of 80 characters, a new UUID each"
     " time), over 64 connections that stay open, for one space of one hot Opportunity unless the"
-    " row says more; one worker process and one server process each; wrk, which shares the machine"
-    " with them, sends as soon as it was answered. Medians of {rounds} rounds in which the rows"
+    " row says more; one worker process and one server process each, the service's and hello's"
+    " worker on one core, the service's server on another; wrk, which shares the machine with"
+    " them, sends as soon as it was answered. Medians of {rounds} rounds in which the rows"
     " take turns (PostgreSQL and WATCH: the better of 2), after one that does not count. C2, B and"
     " release are of leases that C1 made. *Ratio* is C1's rate by the row's. PostgreSQL with its"
     " own defaults (`fsync` and `synchronous_commit` on) and 512 MB of `shared_buffers`, 12"
@@ -109,10 +111,14 @@ class _Field:
     def contenders(self) -> Iterator[Contender]:
         """Start every server, and yield the rows that can be measured, in their order."""
         port = free_port()
-        self._server = self._resources.enter_context(
-            self._stage.redis(self._folder, port=port, bind="127.0.0.1")
-        )
-        service = self._resources.enter_context(self._stage.service(self._folder, self._server))
+        with on_core(SERVER_CORE):
+            self._server = self._resources.enter_context(
+                self._stage.redis(self._folder, port=port, bind="127.0.0.1")
+            )
+        with on_core(WORKER_CORE):
+            service = self._resources.enter_context(
+                self._stage.service(self._folder, self._server)
+            )
         self.url = service.url
         quote = recorded(self._server, service, traffic.c1())
         with Caller(self.url) as caller:
@@ -167,7 +173,8 @@ class _Field:
     def _hello(self, answer: bytes) -> Iterator[Contender]:
         body = self._folder / "hello-body"
         body.write_bytes(answer)
-        self.hello = self._resources.enter_context(peer("hello", self._folder, str(body)))
+        with on_core(WORKER_CORE):
+            self.hello = self._resources.enter_context(peer("hello", self._folder, str(body)))
         yield Contender(HELLO, lambda: _load(self.hello, traffic.c1()))
 
     def _watch(self) -> Iterator[Contender]:

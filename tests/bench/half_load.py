@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from tests.bench import open_loop, traffic
+from tests.bench.machine import SERVER_CORE, on_core
 from tests.bench.report import Table, figure, progress
 from tests.bench.stage import Stage, new_crowd
 from tests.bench.wrk import LoadError
@@ -21,7 +22,8 @@ METHOD: Final = (
     f" take turns. Requests are made before, and leave evenly spaced over {open_loop.CONNECTIONS}"
     " connections, whether or not others were answered; latency counts from the instant at which"
     " a request should have left until its answer is read (tests/bench/open_loop.py, which shares"
-    " the machine with the servers). Each figure is the median of the rounds', *p99 / p50* too:"
+    " the core of the server, not the worker's). Each figure is the median of the rounds', *p99 /"
+    " p50* too:"
     " every round has its own."
 )
 
@@ -88,7 +90,10 @@ def _once(contender: Contender, seconds: int) -> Latency:
             raise LoadError(f"a request was answered with {answered.status}")
         latencies.append(answered.latency * 1e3)
 
-    answered_rate = open_loop.run(contender.url, requests, rate=rate, seconds=seconds, note=note)
+    with on_core(SERVER_CORE):
+        answered_rate = open_loop.run(
+            contender.url, requests, rate=rate, seconds=seconds, note=note
+        )
     if answered_rate < _KEPT_UP * rate:
         raise LoadError(f"only {answered_rate:,.0f} of {rate:,.0f} requests per second")
     p50, p99 = (open_loop.percentile(latencies, percent) for percent in (50, 99))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -13,6 +14,9 @@ from pathlib import Path
 
 LIBRARIES = ("aiohttp", "msgspec", "redis", "hiredis", "uvloop")
 ROOT = Path(__file__).parents[2]
+
+WORKER_CORE = 0
+SERVER_CORE = 1
 
 
 def machine() -> str:
@@ -50,6 +54,24 @@ def cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def on_core(number: int) -> Iterator[None]:
+    """Keep this process to one core, and for good what it starts meanwhile.
+
+    Where the system cannot, or has one core only, all go where it puts them. Linux likes to put a
+    worker and the server that it talks to on the same core, where they take turns.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) <= number:
+        yield
+        return
+    os.sched_setaffinity(0, {cores[number]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _status_bytes(pid: int, field: str) -> int | None:
