@@ -15,14 +15,15 @@ from service.store.scripts import ListKeys, load_scripts
 _LOOK: Final = 5_000
 """Opportunities that are looked up at once."""
 
-_STEP: Final = 100
-"""Opportunities of one step of Redis's: a millisecond or two, for which all calls wait."""
+_STEP: Final = 50
+"""Opportunities of one step of Redis's: about a millisecond, for which all calls wait."""
 
-_MOST_AT_ONCE: Final = 4
+_PER_SECOND: Final = 25_000
+"""How many Opportunities are to be done: more would make calls wait, and with fewer the feed would
+be late where very many leases end together."""
+
+_MOST_AT_ONCE: Final = 8
 """Steps in flight: a single one would have its turn again only after all calls that wait."""
-
-_PATIENCE_SECONDS: Final = 0.02
-"""Where steps take longer than this Redis has enough to do: half as many at once, then."""
 
 
 class DueList:
@@ -91,10 +92,8 @@ class DueList:
             together, steps = steps[: self._at_once], steps[self._at_once :]
             began = time.monotonic()
             await asyncio.gather(*(self._step(keys, step) for step in together))
-            if time.monotonic() - began > _PATIENCE_SECONDS:
-                self._at_once = max(1, self._at_once // 2)
-            else:
-                self._at_once = min(self._at_once + 1, _MOST_AT_ONCE)
+            is_late = len(together) * _STEP / _PER_SECOND < time.monotonic() - began
+            self._at_once = min(max(1, self._at_once + (1 if is_late else -1)), _MOST_AT_ONCE)
         return bool(refs)
 
     async def _step(self, keys: PartitionKeys, refs: Sequence[bytes]) -> None:
