@@ -15,14 +15,14 @@ from service.store.scripts import ListKeys, load_scripts
 _LOOK: Final = 5_000
 """Opportunities that are looked up at once."""
 
-_STEP: Final = 50
+_STEP: Final = 75
 """Opportunities of one step of Redis's: about a millisecond, for which all calls wait."""
 
-_PER_SECOND: Final = 25_000
+_PER_SECOND: Final = 30_000
 """How many Opportunities are to be done: more would make calls wait, and with fewer the feed would
 be late where very many leases end together."""
 
-_MOST_AT_ONCE: Final = 8
+_MOST_AT_ONCE: Final = 12
 """Steps in flight: a single one would have its turn again only after all calls that wait."""
 
 

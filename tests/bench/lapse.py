@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import aiohttp
 import msgspec
 
 from service.ledger import Step
 from service.store.batcher import Batcher
 from service.store.connect import connection_factory
 from service.store.keys import Keys
+from tests.bench import wrk
 from tests.bench.crowd import (
     OFFER,
     OPPORTUNITY,
@@ -24,31 +22,36 @@ from tests.bench.crowd import (
     Crowd,
     by_callers,
     key,
-    uuid,
 )
 from tests.bench.report import Findings, Goal, Table, progress
-from tests.bench.stage import Stage
+from tests.bench.stage import Stage, new_crowd
+from tests.bench.traffic import http_request
+from tests.bench.wrk import Load
 from tests.process.program import Program
 from tests.servers import RedisServer
 from tests.store.desk import order_request
 
 ITEM = {"@type": "OrderItem", "position": 0, "acceptedOffer": OFFER, "orderedItem": OPPORTUNITY}
-BODY = msgspec.json.encode({"@type": "OrderQuote", "seller": SELLER, "orderedItem": [ITEM]})
+QUOTE = {"@type": "OrderQuote", "seller": SELLER, "orderedItem": [ITEM]}
+C1 = http_request(
+    "PUT",
+    "/order-quote-templates/@uuid@",
+    msgspec.json.encode(QUOTE).decode(),
+    Content_Type="application/json",
+)
 
 FILL_SECONDS = 60
-QUIET_SECONDS = 3.0
-AIM_SECONDS = 5.0
+QUIET_SECONDS = 3
+AIM_SECONDS = 5
 AIM_RATIO = 2.0
-CALLERS = 16
 GIVE_UP_SECONDS = 60.0
 _QUEUE_SECONDS = 0.3
 METHOD = (
     "One worker with its sweeper; leases of one Seller that all end in the same second; meanwhile"
-    f" {CALLERS} connections call C1 on another Opportunity over HTTP without a pause. Seconds"
-    " from that instant until the last Opportunity has moved in the feed and none is due any more;"
-    f" p99 of C1 in the {QUIET_SECONDS:.0f} seconds before it, in the {AIM_SECONDS:.0f} seconds"
-    " after it, and only until all are in the feed: where that is a tenth of a second it is about"
-    " the slowest call. One measurement each."
+    f" wrk makes C1 calls on another Opportunity over {wrk.CONNECTIONS} connections. Seconds from"
+    " that instant until the last Opportunity has moved in the feed and none is due any more; C1's"
+    f" rate and p99 in {QUIET_SECONDS} seconds shortly before it, and in the {AIM_SECONDS} seconds"
+    " after it. One measurement each."
 )
 
 
@@ -64,13 +67,18 @@ class Shape(NamedTuple):
 
 
 class Lapse(NamedTuple):
-    """What was measured; p99 in milliseconds."""
+    """What was measured."""
 
     shape: Shape
     seconds: float
-    before: float
-    after: float
-    until_told: float
+    """Until all is in the feed."""
+    before: Load
+    after: Load
+
+    @property
+    def ratio(self) -> float:
+        """How many times C1's p99 before it that after it is."""
+        return self.after.p99_ms / self.before.p99_ms
 
     @property
     def goals(self) -> tuple[Goal, Goal]:
@@ -78,17 +86,19 @@ class Lapse(NamedTuple):
         return (
             Goal.at_most(f"{self.shape}: in the feed after", AIM_SECONDS, self.seconds, " s"),
             Goal.at_most(
-                f"{self.shape}: p99 of C1 in the {AIM_SECONDS:.0f} seconds after, by that before",
+                f"{self.shape}: p99 of C1 in the {AIM_SECONDS} seconds after, by that before",
                 AIM_RATIO,
-                self.after / self.before,
+                self.ratio,
             ),
         )
 
     @property
     def row(self) -> tuple[str, ...]:
         """Its line in the table."""
-        p99s = (f"{p99:.1f}" for p99 in (self.before, self.after, self.until_told))
-        return (str(self.shape), f"{self.seconds:.1f}", *p99s)
+        loads = (self.before, self.after)
+        rates = (f"{load.rate:,.0f}" for load in loads)
+        p99s = (f"{load.p99_ms:.1f}" for load in loads)
+        return (str(self.shape), f"{self.seconds:.1f}", *rates, *p99s)
 
 
 def measure(stage: Stage) -> Findings:
@@ -106,14 +116,15 @@ def measure(stage: Stage) -> Findings:
     columns = (
         "Opportunities × leases",
         "all in the feed after s",
+        "C1/s before",
+        "after",
         "p99 before ms",
-        f"{AIM_SECONDS:.0f} s after ms",
-        "until all are in the feed ms",
+        "after ms",
     )
     last = lapses[-1]
     headline = (
         f"{count:,} leases on as many Opportunities are in the feed {last.seconds:.1f} s after,"
-        f" p99 of C1 goes up {last.after / last.before:.1f} times"
+        f" p99 of C1 goes up {last.ratio:.1f} times"
     )
     table = Table("Leases that lapse together", METHOD, columns, [lapse.row for lapse in lapses])
     return Findings(headline, [table], [goal for lapse in lapses for goal in lapse.goals])
@@ -127,24 +138,16 @@ async def _lapse(server: RedisServer, url: str, shape: Shape) -> Lapse:
     await by_callers(lambda number: _register(crowd, ids[number]), range(len(ids)), callers=256)
     end = int(time.time()) + FILL_SECONDS
     await _lease_until(end, batcher, ids, shape)
-    calls: list[tuple[float, float]] = []
-    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
-        await asyncio.sleep(end - QUIET_SECONDS - 1 - time.time())
-        callers = [asyncio.create_task(_call(session, calls, one)) for one in range(CALLERS)]
-        told = await _all_in_feed(batcher, end, shape.opportunities)
-        await asyncio.sleep(end + AIM_SECONDS - time.time())
-        for caller in callers:
-            caller.cancel()
-    await batcher.close()
-    quiet = (took for began, took in calls if end - QUIET_SECONDS <= began < end - took)
-    lapsed = [(began, took) for began, took in calls if end - took <= began]
-    return Lapse(
-        shape,
-        told - end,
-        _p99(quiet),
-        _p99(took for began, took in lapsed if began < end + AIM_SECONDS),
-        _p99(took for began, took in lapsed if began < told),
+    await asyncio.sleep(end - QUIET_SECONDS - 1 - time.time())
+    before = await asyncio.to_thread(wrk.load, url, C1, seconds=QUIET_SECONDS, first=new_crowd())
+    await asyncio.sleep(end - time.time())
+    calls = asyncio.create_task(
+        asyncio.to_thread(wrk.load, url, C1, seconds=AIM_SECONDS, first=new_crowd())
     )
+    told = await _all_in_feed(batcher, end, shape.opportunities)
+    lapse = Lapse(shape, told - end, before, await calls)
+    await batcher.close()
+    return lapse
 
 
 async def _register(crowd: Crowd, id_: str) -> None:
@@ -166,21 +169,6 @@ async def _lease_until(end: int, batcher: Batcher, ids: Sequence[str], shape: Sh
     await by_callers(lease, range(shape.opportunities * shape.leases_each), callers=512)
 
 
-async def _call(
-    session: aiohttp.ClientSession, calls: list[tuple[float, float]], caller: int
-) -> None:
-    """C1 without a pause, of a customer of its own; note when each began and how long it took."""
-    with contextlib.suppress(asyncio.CancelledError):
-        headers = {"Content-Type": "application/json"}
-        path = f"/order-quote-templates/{uuid(10**9 + caller)}"
-        while True:
-            began = time.time()
-            async with session.put(path, data=BODY, headers=headers) as response:
-                await response.read()
-                assert response.status == 200
-            calls.append((began, time.time() - began))
-
-
 async def _all_in_feed(batcher: Batcher, end: int, opportunities: int) -> float:
     """Return when so many Opportunities have moved in the feed, and nothing is due any more."""
     partition = Keys("lease", 64).seller(SELLER).partition
@@ -194,7 +182,3 @@ async def _all_in_feed(batcher: Batcher, end: int, opportunities: int) -> float:
             return time.time()
         await asyncio.sleep(0.05)
     raise TimeoutError(f"not all of {opportunities} are in the feed after {GIVE_UP_SECONDS:.0f} s")
-
-
-def _p99(seconds: Iterable[float]) -> float:
-    return statistics.quantiles(seconds, n=100)[98] * 1e3
