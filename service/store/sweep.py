@@ -22,7 +22,7 @@ _PER_SECOND: Final = 30_000
 """How many Opportunities are to be done: more would make calls wait, and with fewer the feed would
 be late where very many leases end together."""
 
-_MOST_AT_ONCE: Final = 12
+_MOST_AT_ONCE: Final = 8
 """Steps in flight: a single one would have its turn again only after all calls that wait."""
 
 
