@@ -5,7 +5,7 @@ USES clock, opportunity, lease, availability, policy
 KEYS
   [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order, or the OrderProposal, of this Order UUID
-  [3] age          string  when a lease of this Order UUID that a call ended was first leased, until it would have expired
+  [3] age          string  when the lease that a call ended was first leased, until it would have expired
   [4] leases       hash    the live leases of this Booking Partner, by expiry
   [5] due          zset    Opportunities by when the sweeper has something to do
   [6] feed         zset    Opportunities by `modified`

@@ -1,8 +1,8 @@
 --[[
 A lease is a string that expires with it: "<step> <first> <lasts> <paid> <owner>", with first in seconds since 1970,
 then how many seconds later it expires, and how many later a payment window ends that was given, or 0; the owner is
-as C1, C2 and P pass it; then for every Opportunity "\f<ref> <epoch>" and lines of "\n<position>\t<offer>\t<price>", where a registered
-offer is "#<number>"; and for every pool "\f<ref> <epoch>#<spaces>". Ids hold no control characters.
+as C1, C2 and P pass it; then for every Opportunity "\f<ref> <epoch>" and lines of "\n<position>\t<offer>\t<price>",
+where a registered offer is "#<number>"; and for every pool "\f<ref> <epoch>#<spaces>". Ids hold no control characters.
 ]]
 
 -- Returns the OrderItems of the request, by Opportunity, from KEYS and ARGV at these indices.

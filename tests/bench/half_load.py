@@ -23,8 +23,7 @@ METHOD: Final = (
     " connections, whether or not others were answered; latency counts from the instant at which"
     " a request should have left until its answer is read (tests/bench/open_loop.py, which shares"
     " the core of the server, not the worker's). Each figure is the median of the rounds', *p99 /"
-    " p50* too:"
-    " every round has its own."
+    " p50* too: every round has its own."
 )
 
 
