@@ -41,10 +41,10 @@ fuzz: $(VENV)/.dev ## play the OpenAPI document, and bend bytes, 30 times as lon
 	FUZZ_FACTOR=30 $(BIN)/python -m pytest tests/fuzz
 
 bench: $(VENV)/.dev ## measure beside peers, and as things grow (minutes), for docs/benchmarks.md; BENCH=peers
-	@$(BIN)/python -m tests.bench $(BENCH)
+	@$(BIN)/python -m bench $(BENCH)
 
 soak: $(VENV)/.dev ## keep it busy for half an hour, and see whether memory levels off; SOAK_MINUTES=5
-	@$(BIN)/python -m tests.bench.soak --minutes $(or $(SOAK_MINUTES),30)
+	@$(BIN)/python -m bench.soak --minutes $(or $(SOAK_MINUTES),30)
 
 format: $(VENV)/.dev ## format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet

@@ -85,7 +85,7 @@ def part_of(name: str) -> str:
 
 def sources() -> Iterator[Path]:
     """Yield every file that someone wrote: no caches, no environments, nothing installed."""
-    for folder in ("service", "lua", "tests", "examples", "deploy", "docs", ".ci"):
+    for folder in ("service", "lua", "tests", "bench", "examples", "deploy", "docs", ".ci"):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and not _NOT_OURS & {*path.parts}:
                 yield path
@@ -126,7 +126,8 @@ def test_every_test_says_what_it_shows() -> None:
     one_sentence = re.compile(r"(?!.*[.?!] [A-Z]).*[.?!]")
     silent = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for path in sources()
+        if path.match("test_*.py")
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test_")
