@@ -6,8 +6,8 @@ import asyncio
 import time
 
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.bench.crowd import (
     OPPORTUNITY,
     PATIENCE_SECONDS,

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.store.keys import Keys
 from tests.bench import wrk
 from tests.bench.crowd import (
