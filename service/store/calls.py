@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from service.store.call import Part
-from service.store.durability import CONFIRMED
-from service.store.errors import NothingSentError
+from service.redis.call import Part
+from service.redis.errors import NothingSentError
+from service.redis.nodes import Nodes
 from service.store.keys import Keys, PartitionKeys
-from service.store.nodes import Nodes
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.replies import Item
 from service.store.scripts import load_scripts
@@ -22,6 +21,9 @@ Basket = Mapping[str, Sequence[Item]]
 _TRIES: Final = 6
 
 _MORE_KEYS: Final = 0
+
+_CONFIRMED: Final = frozenset({"book", "cancel", "delete"})
+"""The verbs that wait for confirmation. What else may be lost is asked for again, or expires."""
 
 
 class Calls:
@@ -70,7 +72,7 @@ class Calls:
             all_arguments += (ref, len(items))
             for item in items:
                 all_arguments += item
-        way = self.nodes.confirming if verb in CONFIRMED else self.nodes.of
+        way = self.nodes.confirming if verb in _CONFIRMED else self.nodes.of
         node, script = way(partition.name), self._scripts[verb]
         for _ in range(_TRIES):
             with self.observer.script(verb):

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from hypothesis import settings
 
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.conftest import make_short_folder
 from tests.model.crowd import rush
 from tests.model.history import PATIENCE_SECONDS, History, RedisClock

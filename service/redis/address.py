@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlencode
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 
-from service.store.batcher import CONNECT_SECONDS
-from service.store.errors import UnusableServerError
+from service.redis.batcher import CONNECT_SECONDS
+from service.redis.errors import UnusableServerError
 
 CLIENT_NAME: Final = "lease-service"
 

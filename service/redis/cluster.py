@@ -18,20 +18,19 @@ from redis.asyncio.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, MovedError, RedisError
 
-from service.store.address import Address
-from service.store.batcher import CONNECT_SECONDS, DEADLINE_SECONDS, Batcher
-from service.store.call import NO_SLOT, Call, Part, Reply, Script
-from service.store.durability import Confirmation
-from service.store.errors import (
+from service.redis.address import Address
+from service.redis.batcher import CONNECT_SECONDS, DEADLINE_SECONDS, Batcher
+from service.redis.call import NO_SLOT, Call, OnExchange, Part, Reply, Script, ignore_exchange
+from service.redis.durability import Confirmation
+from service.redis.errors import (
     AGAIN_SECONDS,
     PASSING_CODES,
     MisuseError,
     NothingSentError,
     reply_code,
 )
-from service.store.nodes import CLOCK_MARGIN_MICROSECONDS, Node
-from service.store.observer import UNOBSERVED, Observer
-from service.store.question import ask, cancel
+from service.redis.nodes import CLOCK_MARGIN_MICROSECONDS, Node
+from service.redis.question import ask, cancel
 
 ASKED_NODES: Final = 4
 """How many nodes are asked for the map at once: the first answer will do."""
@@ -107,7 +106,7 @@ class Cluster:
         *,
         confirmation: Confirmation | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
-        observer: Observer = UNOBSERVED,
+        on_exchange: OnExchange = ignore_exchange,
     ) -> None:
         """Prepare to find the nodes; the first call asks for the map.
 
@@ -116,10 +115,10 @@ class Cluster:
             connect: Makes unconnected connections.
             confirmation: What the confirming way waits for.
             deadline_seconds: As for `Batcher`.
-            observer: As for `Batcher`.
+            on_exchange: As for `Batcher`.
 
         """
-        self._observer = observer
+        self._on_exchange = on_exchange
         self.deadline_seconds = deadline_seconds
         self._connect = connect
         self._confirmation = confirmation
@@ -270,7 +269,7 @@ class Cluster:
             deadline_seconds=self.deadline_seconds,
             confirmation=confirmation,
             detours=self,
-            observer=self._observer,
+            on_exchange=self._on_exchange,
         )
 
     def _learn(self) -> asyncio.Task[None]:

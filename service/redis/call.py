@@ -10,13 +10,16 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 import hiredis
 from redis.exceptions import NoScriptError, RedisError
 
-from service.store.errors import NothingSentError, OutcomeUnknownError, StoreError
+from service.redis.errors import NothingSentError, OutcomeUnknownError, StoreError
 
 Part: TypeAlias = str | bytes | int
 """One word of a command."""
 
 Reply: TypeAlias = Any
 """What Redis answers: integers, bytes, None and lists of them; a script's header says which."""
+
+OnExchange: TypeAlias = Callable[[int, float], None]
+"""Is given how many calls went to Redis together, and in how many seconds they were answered."""
 
 NO_SLOT: Final = -1
 """Of a call that is meant for one server, whatever keys that has."""
@@ -25,6 +28,10 @@ NO_SLOT: Final = -1
 pack = cast("Callable[[tuple[Part, ...]], bytes]", hiredis.pack_command)
 
 _ASKING: Final = pack(("ASKING",))
+
+
+def ignore_exchange(_calls: int, _seconds: float) -> None:
+    """Be nobody who is told of pipelines."""
 
 
 class Script(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.store.batcher import MAXIMUM_BATCH, Batcher, Script
-from service.store.connect import ConnectionFactory, connection_factory
-from service.store.errors import MisuseError, NothingSentError
+from service.redis.batcher import MAXIMUM_BATCH, Batcher, Script
+from service.redis.connect import ConnectionFactory, connection_factory
+from service.redis.errors import MisuseError, NothingSentError
 
 ECHO = Script.of("echo", "return {KEYS[1], ARGV[1]}")
 COUNT = Script.of("count", "return redis.call('INCRBY', KEYS[1], ARGV[1])")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from service.store.call import Reply, pack
-
-CONFIRMED: Final = frozenset({"book", "cancel", "delete"})
-"""The verbs that wait for it. What else may be lost is asked for again, or expires."""
+from service.redis.call import Reply, pack
 
 # Redis's «not confirmed» is to arrive before the caller's patience ends; an idle server notices
 # that it is time a tenth of a second late.

@@ -10,11 +10,11 @@ from typing import Final
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from service.store.address import Address
-from service.store.batcher import Batcher
-from service.store.call import Call
-from service.store.errors import AGAIN_SECONDS, PASSING_CODES, NothingSentError, reply_code
-from service.store.question import ask, cancel
+from service.redis.address import Address
+from service.redis.batcher import Batcher
+from service.redis.call import Call
+from service.redis.errors import AGAIN_SECONDS, PASSING_CODES, NothingSentError, reply_code
+from service.redis.question import ask, cancel
 
 ASK_SECONDS: Final = 0.5
 """How long the Sentinels have to answer; a majority that agrees is not waited for any longer."""

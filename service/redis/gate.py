@@ -7,11 +7,13 @@ refused all the same, before the first call.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from service.store.address import Location
-from service.store.check import ServerInfo, check_nodes, check_replica
-from service.store.connect import open_nodes
-from service.store.errors import NothingSentError
+from service.redis.address import Location
+from service.redis.check import ServerInfo, check_nodes, check_replica
+from service.redis.connect import open_nodes
+from service.redis.errors import NothingSentError
+from service.redis.nodes import Nodes
 
 
 class Gate:
@@ -33,15 +35,14 @@ class Gate:
 
 
 async def examine(
-    location: Location, *, key_prefix: str, partitions: int, durability: str
+    location: Location, *, durability: str, claim: Callable[[Nodes], Awaitable[None]]
 ) -> list[ServerInfo]:
     """Look once whether a Redis can be used, over connections of its own.
 
     Args:
         location: Where it is.
-        key_prefix: As for `check_nodes`.
-        partitions: As for `check_nodes`.
         durability: As for `check_nodes`.
+        claim: Is given the way to servers that are fit, and raises when they cannot be used.
 
     Returns:
         What each of its nodes that take writes is.
@@ -54,12 +55,9 @@ async def examine(
     nodes = open_nodes(location)
     try:
         servers = await check_nodes(
-            nodes,
-            key_prefix=key_prefix,
-            partitions=partitions,
-            durability=durability,
-            is_cluster=location.kind == "cluster",
+            nodes, durability=durability, is_cluster=location.kind == "cluster"
         )
+        await claim(nodes)
     finally:
         await nodes.close()
     if location.kind:

@@ -10,7 +10,7 @@ from redis._parsers import _AsyncHiredisParser
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from service.store.call import Reply
+from service.redis.call import Reply
 
 
 def receiver(connection: AbstractConnection) -> Callable[[], Awaitable[Reply]]:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.store.deadline import Deadline
-from service.store.errors import NothingSentError
+from service.redis.deadline import Deadline
+from service.redis.errors import NothingSentError
 
 LONG_SECONDS = 60.0
 SHORT_SECONDS = 0.01

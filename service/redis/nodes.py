@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from service.store.call import Part, Reply, Script
+from service.redis.call import Part, Reply, Script
 
 CLOCK_MARGIN_MICROSECONDS: Final = 250_000
 """How far apart the clocks of servers may be that stand in for each other; NTP does far better."""

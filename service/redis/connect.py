@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from redis.asyncio.connection import AbstractConnection
 
-from service.store.address import Address, Location, redact
-from service.store.batcher import DEADLINE_SECONDS, Batcher, ConnectionFactory
-from service.store.cluster import Cluster
-from service.store.durability import Confirmation
-from service.store.errors import UnusableServerError
-from service.store.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, OneServer
-from service.store.observer import UNOBSERVED, Observer
-from service.store.sentinel import Patience, Primary
+from service.redis.address import Address, Location, redact
+from service.redis.batcher import DEADLINE_SECONDS, Batcher, ConnectionFactory
+from service.redis.call import OnExchange, ignore_exchange
+from service.redis.cluster import Cluster
+from service.redis.durability import Confirmation
+from service.redis.errors import UnusableServerError
+from service.redis.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, OneServer
+from service.redis.sentinel import Patience, Primary
 
 __all__ = ["ConnectionFactory", "Location", "connection_factory", "open_nodes", "redact"]
 
@@ -39,7 +39,7 @@ def open_nodes(
     *,
     durability: str = "memory",
     deadline_seconds: float = DEADLINE_SECONDS,
-    observer: Observer = UNOBSERVED,
+    on_exchange: OnExchange = ignore_exchange,
     before_connecting: Callable[[], None] = lambda: None,
 ) -> Nodes:
     """Return the way to all nodes; nothing is connected before the first call.
@@ -48,7 +48,7 @@ def open_nodes(
         location: What `LEASE_REDIS_URL` says.
         durability: `memory`, `disk` or `replicas=N`.
         deadline_seconds: How long a call may take in all, reconnecting included.
-        observer: Is told of every pipeline that was answered.
+        on_exchange: Is called after every pipeline that was answered.
         before_connecting: Is called before each connection is made; what it raises prevents it.
 
     """
@@ -68,7 +68,7 @@ def open_nodes(
             connect,
             confirmation=confirmation,
             deadline_seconds=deadline_seconds,
-            observer=observer,
+            on_exchange=on_exchange,
         )
     make: ConnectionFactory = connect
     detours, margin = None, 0
@@ -84,7 +84,7 @@ def open_nodes(
             deadline_seconds=deadline_seconds,
             confirmation=confirmation,
             detours=detours,
-            observer=observer,
+            on_exchange=on_exchange,
         )
 
     plain = batcher(None)

@@ -29,12 +29,11 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from service.store.call import Call, Part, Reply, Script
-from service.store.deadline import Deadline
-from service.store.durability import Confirmation
-from service.store.errors import NothingSentError, OutcomeUnknownError, refusal
-from service.store.observer import UNOBSERVED, Observer
-from service.store.receiving import receiver
+from service.redis.call import Call, OnExchange, Part, Reply, Script, ignore_exchange
+from service.redis.deadline import Deadline
+from service.redis.durability import Confirmation
+from service.redis.errors import NothingSentError, OutcomeUnknownError, refusal
+from service.redis.receiving import receiver
 
 __all__ = ["Batcher", "Detours", "Part", "Reply", "Script"]
 
@@ -96,7 +95,7 @@ class Batcher:
         deadline_seconds: float = DEADLINE_SECONDS,
         confirmation: Confirmation | None = None,
         detours: Detours | None = None,
-        observer: Observer = UNOBSERVED,
+        on_exchange: OnExchange = ignore_exchange,
     ) -> None:
         """Make a batcher; it connects when the first call comes.
 
@@ -106,11 +105,11 @@ class Batcher:
             deadline_seconds: How long a call may take in all, reconnecting included.
             confirmation: What each pipeline waits for before its calls are answered.
             detours: Where calls go that the server refuses, if it is not the only one.
-            observer: Is told of every pipeline that was answered.
+            on_exchange: Is called after every pipeline that was answered.
 
         """
         self._make_connection = make_connection
-        self._observer = observer
+        self._on_exchange = on_exchange
         self._deadline_seconds = deadline_seconds
         self._confirmation = confirmation
         self._detours = detours or _NoDetours()
@@ -261,7 +260,7 @@ class Batcher:
                     # Unlike a call's, an error instead of this answer leaves everything open.
                     answer = await connection.read_response(disconnect_on_error=False)
                     _settle(unconfirmed, self._confirmation, answer)
-            self._observer.exchanged(len(batch), self._loop.time() - began)
+            self._on_exchange(len(batch), self._loop.time() - began)
         except Exception as error:  # noqa: BLE001 - whatever broke, nobody may wait for ever
             self._last_failure = str(error) or "Redis does not answer."
             # With replies missing, the next ones could not be told apart on this connection.

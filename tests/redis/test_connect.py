@@ -9,11 +9,11 @@ import pytest
 import trustme
 from redis.asyncio import SSLConnection
 
-from service.store.address import Address, Location
-from service.store.batcher import Batcher
-from service.store.check import ServerInfo, _check_disk, _check_version, check_nodes
-from service.store.connect import connection_factory, redact
-from service.store.errors import NothingSentError, UnusableServerError
+from service.redis.address import Address, Location
+from service.redis.batcher import Batcher
+from service.redis.check import ServerInfo, _check_disk, _check_version, check_nodes
+from service.redis.connect import connection_factory, redact
+from service.redis.errors import NothingSentError, UnusableServerError
 from tests.servers import RedisServer, free_port, redis_binary, valkey_binary
 
 
@@ -27,47 +27,19 @@ async def connected(url: str, *, deadline_seconds: float = 20) -> AsyncIterator[
         await batcher.close()
 
 
-async def check(url: str, *, partitions: int = 64, durability: str = "memory") -> ServerInfo:
+async def check(url: str, *, durability: str = "memory") -> ServerInfo:
     """Check a server as the service does when it starts."""
     async with connected(url) as batcher:
-        [server] = await check_nodes(
-            batcher, key_prefix="lease", partitions=partitions, durability=durability
-        )
+        [server] = await check_nodes(batcher, durability=durability)
         return server
-
-
-async def forget_keys(url: str) -> None:
-    """Remove what an earlier test left on the shared server."""
-    async with connected(url) as batcher:
-        await batcher.command("FLUSHALL")
 
 
 async def test_a_usable_server_is_named(redis_url: str) -> None:
     """A server that is fit is accepted, again at the next start, and named with its version."""
-    await forget_keys(redis_url)
     server = await check(redis_url)
     assert server.name in {"Redis", "Valkey"}
     assert server.version[0].isdigit()
     assert await check(redis_url) == server
-
-
-async def test_another_partition_number_is_refused(redis_url: str) -> None:
-    """The number of partitions of the first start stays, and the refusal names it."""
-    await forget_keys(redis_url)
-    await check(redis_url, partitions=64)
-    with pytest.raises(UnusableServerError, match="set LEASE_PARTITIONS=64"):
-        await check(redis_url, partitions=128)
-
-
-async def test_an_unknown_schema_is_refused(redis_url: str) -> None:
-    """Keys that another release wrote in another format are left alone."""
-    await forget_keys(redis_url)
-    async with connected(redis_url) as batcher:
-        await batcher.command("HSET", "lease:meta", "schema", 2)
-    with pytest.raises(UnusableServerError, match="have format 2 and this release reads 1"):
-        await check(redis_url)
-    async with connected(redis_url) as batcher:
-        assert await batcher.command("HGETALL", "lease:meta") == [b"schema", b"2"]
 
 
 async def test_an_evicting_server_is_refused(short_folder: Path) -> None:

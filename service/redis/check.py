@@ -13,14 +13,11 @@ from typing import Final, NamedTuple
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from service.store.address import Address
-from service.store.batcher import CONNECT_SECONDS
-from service.store.errors import MisuseError, UnusableServerError
-from service.store.nodes import Node, Nodes
-from service.store.question import ask
-
-SCHEMA: Final = 1
-"""The version of the stored format, so that two releases never misread each other's keys."""
+from service.redis.address import Address
+from service.redis.batcher import CONNECT_SECONDS
+from service.redis.errors import MisuseError, UnusableServerError
+from service.redis.nodes import Node, Nodes
+from service.redis.question import ask
 
 OLDEST_REDIS: Final = (7, 0)
 OLDEST_REDIS_WITH_WAITAOF: Final = (7, 2)
@@ -39,17 +36,13 @@ class ServerInfo(NamedTuple):
 async def check_nodes(
     nodes: Nodes,
     *,
-    key_prefix: str,
-    partitions: int,
     durability: str = "memory",
     is_cluster: bool = False,
 ) -> list[ServerInfo]:
-    """Refuse servers that would lose leases, and claim the keys for this number of partitions.
+    """Refuse servers that would lose leases.
 
     Args:
         nodes: The way to the servers.
-        key_prefix: First part of every key; `<key_prefix>:meta` remembers the next two.
-        partitions: Into how many partitions the keys are divided.
         durability: `memory`, `disk` or `replicas=N`.
         is_cluster: Whether they should be the nodes of a cluster.
 
@@ -67,11 +60,9 @@ async def check_nodes(
         raise UnusableServerError(
             f"Redis is no cluster ({error}): begin LEASE_REDIS_URL with redis:// or rediss://."
         ) from None
-    servers = await asyncio.gather(
+    return await asyncio.gather(
         *(_check_node(node, durability, is_cluster=is_cluster) for node in every)
     )
-    await _claim_keys(nodes, key_prefix, partitions)
-    return servers
 
 
 async def check_replica(connection: AbstractConnection, address: Address, durability: str) -> None:
@@ -160,26 +151,3 @@ def _replicas(info: dict[str, str]) -> Iterator[Address]:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
-
-
-async def _claim_keys(nodes: Nodes, key_prefix: str, partitions: int) -> None:
-    meta = f"{key_prefix}:meta"
-    node = nodes.of(meta)
-    schema = await _claim(node, meta, "schema", SCHEMA)
-    if schema != SCHEMA:
-        raise UnusableServerError(
-            f"The keys under {key_prefix}: have format {schema} and this release reads {SCHEMA}: "
-            "run the release that wrote them, or set another LEASE_KEY_PREFIX."
-        )
-    count = await _claim(node, meta, "partitions", partitions)
-    if count != partitions:
-        raise UnusableServerError(
-            f"The keys under {key_prefix}: are divided into {count} partitions, "
-            f"not {partitions}: set LEASE_PARTITIONS={count}, or another LEASE_KEY_PREFIX."
-        )
-
-
-async def _claim(node: Node, meta: str, field: str, value: int) -> int:
-    """Write a field unless it is there, and return what it is: the first of several decides."""
-    await node.command("HSETNX", meta, field, value)
-    return int(await node.command("HGET", meta, field))
