@@ -269,13 +269,19 @@ def _lock_exclusively(lock: int, data_dir: str) -> None:
 
 
 def _is_alive(pid: str) -> bool:
+    """Tell whether a process runs; a zombie does not, though it can be sent a signal."""
     try:
         os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except PermissionError:
         return True
-    return True
+    except (ValueError, ProcessLookupError):
+        return False
+    except OSError:
+        # No Linux: there is nothing to read.
+        return True
+    # The name in brackets may hold brackets and blanks itself; the state is behind it.
+    return stat.rpartition(") ")[2][:1] not in {"Z", "X"}
 
 
 def _answers(path: Path) -> bool:
