@@ -200,7 +200,8 @@ class EmbeddedValkey:
         except OSError:
             lines = []
         said = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
-        return f"{said.strip()} (see {self._log_file})"
+        advice = "; docs/operations.md has the steps" if "check-aof" in said else ""
+        return f"{said.strip()} (see {self._log_file}{advice})"
 
 
 def running_url(data_dir: str) -> str | None:
