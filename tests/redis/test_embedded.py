@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -40,6 +41,20 @@ def test_what_a_killed_service_left_is_waited_for(
     monkeypatch.setattr("time.sleep", lambda _: fcntl.flock(locked, fcntl.LOCK_UN))
     with EmbeddedValkey(str(short_folder)) as valkey:
         assert valkey.exit_code() is None
+
+
+@pytest.mark.parametrize("lacking", ["tempfile.mkdtemp", "subprocess.Popen"])
+def test_what_the_system_does_not_give_is_one_line(
+    short_folder: Path, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a folder for its socket, or a process, it says what it needs."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(lacking, refuse)
+    with pytest.raises(EmbeddedValkeyError, match=r"No space left on device.*TMPDIR"):
+        EmbeddedValkey(str(short_folder)).start()
 
 
 def test_a_service_that_runs_is_not_waited_for(short_folder: Path, locked: int) -> None:
