@@ -25,6 +25,7 @@ from service.redis.address import Location
 from service.redis.connect import open_nodes
 from service.redis.durability import Confirmation
 from service.redis.errors import StoreError, UnusableServerError
+from service.redis.fsync import keep_fsyncing
 from service.redis.gate import Gate, examine
 from service.redis.nodes import Nodes
 from service.settings import Settings
@@ -159,6 +160,9 @@ async def _serve(assignment: Assignment) -> int:
         await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
         if assignment.nth == 0:
             await resources.enter_async_context(_census(nodes, settings, meter))
+            if settings.redis_url is None and settings.durability == "disk":
+                fsyncing = keep_fsyncing(nodes.of(""), settings.data_dir)
+                await resources.enter_async_context(_in_background(fsyncing))
         webhooks = _webhooks(nodes, CapacityFeed(feed), settings, trace_configs)
         await resources.enter_async_context(webhooks)
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))

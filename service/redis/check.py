@@ -94,7 +94,7 @@ async def _check_node(node: Node, durability: str, *, is_cluster: bool) -> Serve
 
 
 def _check_info(text: bytes, durability: str, *, is_cluster: bool) -> ServerInfo:
-    info = _parse_info(text)
+    info = parse_info(text)
     server = _check_version(info)
     if info.get("cluster_enabled") == "1" and not is_cluster:
         raise UnusableServerError(
@@ -123,7 +123,8 @@ def _check_disk(server: ServerInfo, info: dict[str, str]) -> None:
         )
 
 
-def _parse_info(text: bytes) -> dict[str, str]:
+def parse_info(text: bytes) -> dict[str, str]:
+    """Return what INFO answers by name."""
     pairs = (line.partition(":") for line in text.decode().splitlines())
     return {name: value for name, colon, value in pairs if colon}
 

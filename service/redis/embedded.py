@@ -56,17 +56,14 @@ class EmbeddedValkey:
 
     name = "valkey"
 
-    def __init__(self, data_dir: str, *, fsyncs_always: bool = False) -> None:
+    def __init__(self, data_dir: str) -> None:
         """Prepare a server; nothing is started or written yet.
 
         Args:
             data_dir: The folder of its data, made where it is missing; `:memory:` keeps none.
-            fsyncs_always: Whether every change is on the disk before it is answered; else once a
-                second. Whoever waits for the disk anyway waits a thousandth as long.
 
         """
         self._data_dir = data_dir
-        self._fsync = "always" if fsyncs_always else "everysec"
         self._resources = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._command: list[str] = []
@@ -114,8 +111,13 @@ class EmbeddedValkey:
             self._command = [str(binary), *self._arguments(folder)]
             self.spawn()
             self._wait_until_it_answers()
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, OSError):
+                raise EmbeddedValkeyError(
+                    f"the embedded Valkey cannot be started ({error}): it needs a folder for"
+                    " temporary files (TMPDIR), and a process of its own"
+                ) from error
             raise
 
     def spawn(self) -> None:
@@ -129,6 +131,8 @@ class EmbeddedValkey:
             pass_fds=[self._lock] if self._lock >= 0 else [],
             # A session of its own: the terminal's Ctrl-C must not end it before the service.
             start_new_session=True,
+            # A file that may not grow any more is a disk that is full, and no deadly signal.
+            restore_signals=False,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
         )
         _log.info("valkey.started", pid=self._process.pid, data_dir=self._data_dir)
@@ -169,7 +173,8 @@ class EmbeddedValkey:
             "dir": str(folder),
             "logfile": str(self._log_file),
             "appendonly": "no" if self._data_dir == IN_MEMORY else "yes",
-            "appendfsync": self._fsync,
+            # Not `always`, with which it would end at the first write that fails (`fsync.py`).
+            "appendfsync": "everysec",
             "save": "",
             # Ids are longer than the 64 bytes up to which a hash stays compact by default.
             "hash-max-listpack-value": "2048",
@@ -185,22 +190,23 @@ class EmbeddedValkey:
         began = reported = time.monotonic()
         while not _answers(self._socket):
             if self.exit_code() is not None:
-                raise EmbeddedValkeyError(
-                    f"the embedded Valkey did not start: {self._last_words()}"
-                )
+                raise EmbeddedValkeyError(f"the embedded Valkey did not start: {self.last_words}")
             now = time.monotonic()
             if now - reported > _PROGRESS_SECONDS:
                 reported = now
                 _log.info("valkey.loading", data_dir=self._data_dir, seconds=round(now - began))
             time.sleep(_POLL_SECONDS)
 
-    def _last_words(self) -> str:
+    @property
+    def last_words(self) -> str:
+        """The last line of its log, and where that is."""
         try:
             lines = self._log_file.read_text("utf-8", "replace").split("\n")
         except OSError:
             lines = []
         said = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
-        return f"{said.strip()} (see {self._log_file})"
+        advice = "; docs/operations.md has the steps" if "check-aof" in said else ""
+        return f"{said.strip()} (see {self._log_file}{advice})"
 
 
 def running_url(data_dir: str) -> str | None:
@@ -269,13 +275,19 @@ def _lock_exclusively(lock: int, data_dir: str) -> None:
 
 
 def _is_alive(pid: str) -> bool:
+    """Tell whether a process runs; a zombie does not, though it can be sent a signal."""
     try:
         os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except PermissionError:
         return True
-    return True
+    except (ValueError, ProcessLookupError):
+        return False
+    except OSError:
+        # No Linux: there is nothing to read.
+        return True
+    # The name in brackets may hold brackets and blanks itself; the state is behind it.
+    return stat.rpartition(") ")[2][:1] not in {"Z", "X"}
 
 
 def _answers(path: Path) -> bool:
