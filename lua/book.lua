@@ -21,6 +21,7 @@ REPLY
   {2, fields…}     it was booked before by the same call; likewise
   {3, now seconds, {group…}}  refused: nothing was changed, the lease stands; each group as `describe` has it
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             the Order UUID belongs to another Order
   {-2}             the Order UUID belongs to an Order that was deleted
   {-4, total}      `totalPaymentDue` is not the guaranteed one, which is this
@@ -62,16 +63,15 @@ if digest == '' then
     group.items = proposed_items(order.lines[group.ref])
   end
 end
-local missing = read_opportunities(groups, lines)
+local missing = open_opportunities(groups, lines, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
 
 local maximum_spaces, tax_mode = read_policy(seller_key, { 'maximum_spaces', 'tax_mode' }, { math.huge })
-refused = refused + assess(groups, lease, maximum_spaces, due_key, now)
+refused = refused + assess(groups, lease, maximum_spaces)
 local expected = refused == 0 and mismatched_total(groups, total, tax_mode)
 if refused > 0 or expected then
-  move_in_feed(feed_key, groups, now, microseconds)
   return told(expected and { -4, expected } or { 3, now, describe(groups, holder, now) })
 end
 

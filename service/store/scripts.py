@@ -217,6 +217,7 @@ class RecountArguments(NamedTuple):
     """ARGV of `recount`; the corrections follow."""
 
     seen: int
+    surplus: int
 
 
 class NoArguments(NamedTuple):
