@@ -74,9 +74,10 @@ local function count_booked(groups, group, pools, spaces)
   end
 end
 
--- Adds a decimal amount to a sum of whole units and millionths: exact beyond what a double is.
+-- Adds a decimal amount to a sum of whole units and millionths: exact beyond what a double is. An earlier
+-- release stored a price as it came, and 0 with a sign.
 local function add_amount(sum, amount)
-  local whole, fraction = string.match(amount, '^(%d+)%.?(%d*)')
+  local whole, fraction = string.match(amount, '^%-?(%d+)%.?(%d*)')
   sum[1] = sum[1] + tonumber(whole)
   sum[2] = sum[2] + tonumber(string.sub(fraction .. '000000', 1, 6))
   sum[1], sum[2] = sum[1] + floor(sum[2] / 1000000), sum[2] % 1000000

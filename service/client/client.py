@@ -33,6 +33,7 @@ from service.model import (
     ProposalPatch,
     TotalRequest,
 )
+from service.money import amount
 
 
 class OrderName(NamedTuple):
@@ -315,6 +316,6 @@ def _request(
             ordered_item=None if items is None else list(items),
             seller=order.seller,
             customer=Raw(customer),
-            total_payment_due=None if total is None else TotalRequest(total),
+            total_payment_due=None if total is None else TotalRequest(amount(total)),
         )
     )

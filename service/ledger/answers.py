@@ -29,6 +29,7 @@ from service.model import (
     OrderItem,
     PriceSpecification,
 )
+from service.money import normal
 from service.store import Availability, Reason, Shortage
 
 OPENACTIVE = "https://openactive.io/"
@@ -54,7 +55,7 @@ def offer(offer_id: str, price: str) -> Offer:
 @lru_cache(maxsize=1024)
 def _money(price: str) -> tuple[Decimal | UnsetType, str | UnsetType]:
     amount, _, currency = price.partition(" ")
-    return Decimal(amount) if amount else UNSET, currency or UNSET
+    return normal(Decimal(amount)) if amount else UNSET, currency or UNSET
 
 
 def opportunity(
@@ -137,7 +138,8 @@ def total_payment_due(items: Sequence[OrderItem]) -> PriceSpecification | UnsetT
     if not items or len(prices) < len(bookable) or len(currencies) > 1:
         return UNSET
     return PriceSpecification(
-        price=sum(prices, start=Decimal(0)), price_currency=next(iter(currencies), UNSET)
+        price=normal(sum(prices, start=Decimal(0))),
+        price_currency=next(iter(currencies), UNSET),
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from service.errors import OpenBookingError
 from service.model import OrderRequest, Thing, identity
+from service.money import text_of
 from service.store import Item, OrderKey, digest
 
 
@@ -117,4 +118,4 @@ def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> st
 def total_due(request: OrderRequest) -> str:
     """Return the sum that the Broker expects, as a decimal number, `""` where it says none."""
     total = request.total_payment_due
-    return "" if total is None or total.price is None else f"{total.price:f}"
+    return "" if total is None else text_of(total.price)

@@ -19,6 +19,7 @@ from service.errors import (
 )
 from service.ledger import answers
 from service.ledger.basket import Basket
+from service.money import normal
 from service.store import (
     NoOrderItemsError,
     NothingSentError,
@@ -85,7 +86,7 @@ def _raise_refusal(error: BaseException, away: type[OpenBookingError]) -> None:
             message = f"The Booking Partner has too many leases; the first expires in {seconds} s."
             raise TooManyRequestsError(message, retry_after=max(1, seconds)) from error
         case TotalMismatchError():
-            total = f"{Decimal(str(error)).normalize():f}"
+            total = normal(Decimal(str(error)))
             raise TotalPaymentDueMismatchError(
                 f"The guaranteed prices make {total}; ask the Customer, then repeat with that."
             ) from error

@@ -15,6 +15,7 @@ from service.model import (
     Registration,
     identity,
 )
+from service.money import text_of
 from service.store import BusyPoolError, Catalogue, OtherKindError, UnknownPoolError
 
 Entry = tuple[int, OpportunityRegistration | OpenBookingError]
@@ -120,9 +121,8 @@ async def _registered(
 
 def price_text(offer: OfferRegistration) -> str:
     """Return an offer's price as the ledger keeps it: exact, with its currency."""
-    if offer.price is None:
-        return ""
-    return f"{offer.price:f} {offer.price_currency or ''}".rstrip()
+    amount = text_of(offer.price)
+    return f"{amount} {offer.price_currency or ''}".rstrip() if amount else ""
 
 
 def spaces(entry: OpportunityRegistration) -> tuple[int | None, int | None]:

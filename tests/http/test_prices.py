@@ -185,6 +185,45 @@ async def test_a_total_counts_only_where_all_prices_are_guaranteed(desk: FrontEn
     assert (await desk.book(UUIDS[2], unpriced, **due(7))).status == 201
 
 
+@pytest.mark.parametrize("verb", ["propose", "book"])
+@pytest.mark.parametrize("free", [-0.0, "-0", 0, "0.00"])
+async def test_nothing_is_nothing_whatever_its_sign(
+    desk: FrontEnd, free: object, verb: str
+) -> None:
+    """A price and a total of `-0.0` are 0, which is answered as 0 (rule 18)."""
+    await desk.policy("TaxGross")
+    await desk.sell(5, free)
+    for uuid, total in zip(UUIDS, (-0.0, "-0", 0), strict=False):
+        done = await getattr(desk, verb)(uuid, ITEM, **due(total))
+        assert (done.status, done.prices, done.total) == (201, [0], 0)
+
+
+async def test_a_price_that_is_written_otherwise_is_the_same(desk: FrontEnd) -> None:
+    """However a price is written, as a number or a string, it is one price (rule 18)."""
+    await desk.sell(5, 10)
+    for price in (10.0, "10", "10.000000000", "1e1"):
+        offer = {"@id": OFFER, "price": price, "priceCurrency": "GBP"}
+        entry = {"@type": "ScheduledSession", "@id": SESSION, "maximumAttendeeCapacity": 5}
+        done = await desk.call("PUT", "/opportunities", [entry | {"offers": [offer]}])
+        assert done.body["unchanged"] == 1
+
+
+@pytest.mark.parametrize("price", ["+10", " 10 ", "1_0", "１０", "0x1", "NaN", "", -1])  # noqa: RUF001 - digits that Python reads
+async def test_a_price_that_is_none_is_refused_by_its_place(desk: FrontEnd, price: object) -> None:
+    """What is no decimal number of JSON costs its entry, and the place is named (rule 24)."""
+    offers = [{"@id": OFFER, "price": price}]
+    entry = {"@type": "ScheduledSession", "@id": SESSION, "maximumAttendeeCapacity": 5}
+    done = await desk.call("PUT", "/opportunities", [entry | {"offers": offers}])
+    [refused] = done.body["errors"]
+    assert "`price`" in refused["error"]["description"]
+    assert "$.offers[0]" in refused["error"]["description"]
+    await desk.sell(5)
+    answer = await desk.book(ORDER, ITEM, **due(price))
+    assert answer.error == (400, "OpenBookingError")
+    assert "`price`" in answer.body["description"]
+    assert "$.totalPaymentDue" in answer.body["description"]
+
+
 @pytest.mark.parametrize("price", [-1, 1e13, 0.0000001, "ten", "NaN"])
 async def test_a_total_that_is_no_money_is_refused(desk: FrontEnd, price: object) -> None:
     """A `totalPaymentDue` that is no amount of money gives a 400 by its place (rule 24)."""
