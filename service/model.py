@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from msgspec.structs import force_setattr
 
-from service.money import TOTAL_LIMIT, UNKNOWN, Amount, normal_amount
+from service.money import TOTAL_LIMIT, Amount, normal_amount
 
 CONTEXT: Final = "https://openactive.io/"
 MEDIA_TYPE: Final = "application/vnd.openactive.booking+json; version=1"
@@ -99,7 +99,7 @@ class OrderItemRequest(Struct, frozen=True):
 class TotalRequest(Struct, frozen=True):
     """What the Broker believes that is to be paid."""
 
-    price: Amount = field(default_factory=lambda: UNKNOWN)
+    price: Amount = None
     price_currency: Currency | None = field(name="priceCurrency", default=None)
 
     def __post_init__(self) -> None:
@@ -198,7 +198,7 @@ class OfferRegistration(Struct, frozen=True):
     """An Offer of an Opportunity, with the price that a lease guarantees (contract, rule 13)."""
 
     id: Id = field(name="@id")
-    price: Amount = field(default_factory=lambda: UNKNOWN)
+    price: Amount = None
     price_currency: Currency | None = field(name="priceCurrency", default=None)
 
     def __post_init__(self) -> None:

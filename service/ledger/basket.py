@@ -8,7 +8,6 @@ import msgspec
 
 from service.errors import OpenBookingError
 from service.model import OrderRequest, Thing, identity
-from service.money import text_of
 from service.store import Item, OrderKey, digest
 
 
@@ -116,6 +115,7 @@ def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> st
 
 
 def total_due(request: OrderRequest) -> str:
-    """Return the sum that the Broker expects, as a decimal number, `""` where it says none."""
+    """Return the sum that the Broker expects: `"<amount> <currency>"`, or what it says of both."""
     total = request.total_payment_due
-    return "" if total is None else text_of(total.price)
+    said = () if total is None else (total.price, total.price_currency)
+    return " ".join(f"{part}" for part in said if part is not None)

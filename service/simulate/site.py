@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from msgspec import UNSET
@@ -18,7 +19,6 @@ from service.model import (
     SellerPolicy,
     StepPolicy,
 )
-from service.money import amount
 from service.simulate.scenario import Scenario
 
 OWN_SELLER: Final = "urn:lease-service:simulate"
@@ -63,7 +63,7 @@ class Site:
         if seconds is not None and self.seller == OWN_SELLER:
             await self._service.set_policy(_policy(seconds))
         self.is_open = True
-        offers = [OfferRegistration(self._offer, amount(10), "GBP")]
+        offers = [OfferRegistration(self._offer, Decimal(10), "GBP")]
         done = await self._service.register(
             OpportunityRegistration(
                 id=id_,
