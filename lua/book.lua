@@ -14,17 +14,18 @@ ARGV
   [1] holder       text    the name of this Order UUID in keys
   [2] digest       text    of the OrderItems and the customer: what makes two calls the same; '' to book the proposal
   [3] refused      count   OrderItems that the caller has already refused
-  [4] total        text    decimal `totalPaymentDue`, or ''
+  [4] total        text    "<decimal> <currency>" of `totalPaymentDue`, either of them or ''
   [5…] for every pair: ref text, count, and for every OrderItem: position, offer, id
 REPLY
   {1, fields…}     booked; names and values of the Order's hash
   {2, fields…}     it was booked before by the same call; likewise
-  {3, now seconds, {group…}}  refused: nothing was changed, the lease stands; each group as `describe` has it
+  {3, now seconds, {group…}}  spaces are lacking: nothing was changed, the lease stands; each group as `describe` has it
+  {4, now seconds, {group…}}  refused for another reason; likewise
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {0}              more has expired than one run drops: the same call again
   {-1}             the Order UUID belongs to another Order
   {-2}             the Order UUID belongs to an Order that was deleted
-  {-4, total}      `totalPaymentDue` is not the guaranteed one, which is this
+  {-4, total}      `totalPaymentDue` is not the sum, which is "<decimal> <currency>" or "<decimal> "
   {-5}             the OrderProposal was rejected
   {-6}             there are no OrderItems and there is no OrderProposal
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
@@ -40,7 +41,8 @@ local order = read_order(order_key)
 if order.state == 'deleted' then
   return { -2 }
 elseif order.state == 'booked' then
-  if digest == order.digest or digest == '' then
+  -- An earlier release, which wrote no `gross`, did not say which Orders had been proposals.
+  if digest == order.digest or digest == '' and (order.status or not order.gross) then
     write_again(order_key, order)
     return { 2, unpack(call('HGETALL', order_key)) }
   end
@@ -69,14 +71,20 @@ if missing then
 end
 
 local maximum_spaces, tax_mode = read_policy(seller_key, { 'maximum_spaces', 'tax_mode' }, { math.huge })
-refused = refused + assess(groups, lease, maximum_spaces)
-local expected = refused == 0 and mismatched_total(groups, total, tax_mode)
+local errors, is_lacking = assess(groups, lease, maximum_spaces)
+refused = refused + errors
+local gross = gross_flag(tax_mode)
+local expected = refused == 0 and mismatched_total(groups, total, gross == 1)
 if refused > 0 or expected then
-  return told(expected and { -4, expected } or { 3, now, describe(groups, holder, now) })
+  return told(expected and { -4, expected } or { is_lacking and 3 or 4, now, describe(groups, holder, now) })
 end
 
 local at = instant(now, microseconds)
-local fields = { 'state', 'booked', 'digest', digest == '' and order.digest or digest, 'at', at }
+local fields = { 'state', 'booked', 'digest', digest == '' and order.digest or digest, 'at', at, 'gross', tostring(gross) }
+if order.status then
+  fields[#fields + 1] = 'status'
+  fields[#fields + 1] = order.status
+end
 for _, group in ipairs(groups) do
   if group.wanted > 0 then
     fields[#fields + 1] = group.ref

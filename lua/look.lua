@@ -1,33 +1,37 @@
 --[[
 Look: the lease that an Order UUID holds now (contract, «Calls», look).
 
-USES clock, opportunity, lease
+USES clock, opportunity, lease, policy
 KEYS
   [1] lease        string  the lease of this Order UUID
-  [2…] opportunity, holds  a pair for every Opportunity of the lease and its pools
+  [2] order        hash    the Order, or the OrderProposal, of this Order UUID
+  [3] seller       hash    the Seller and its policy
+  [4…] opportunity, holds  a pair for every Opportunity of the lease and its pools
 ARGV
   [1…] for every pair: ref text, count (0)
 REPLY
-  {1, expires seconds, step, {type, id, {position, offer, price}…}…}   one table per Opportunity
+  {1, expires seconds, step, gross, {type, id, {position, offer, price}…}…}   gross is 1 where prices are what is
+                   paid; one table per Opportunity
   {0, refs…}       the keys of these Opportunities are needed too
   {-1}             nothing is held
+  {-2}             nor will it be: the Order UUID belongs to an Order that was deleted
 RETRY
   At most it removes a lease that has expired: it may run any number of times.
 ]]
-local lease_key = KEYS[1]
+local lease_key, order_key, seller_key = KEYS[1], KEYS[2], KEYS[3]
 
 local now = clock()
 local lease = read_lease(lease_key, now)
 if not lease then
-  return { -1 }
+  return { call('HGET', order_key, 'state') == 'deleted' and -2 or -1 }
 end
-local groups = read_groups(2, 1)
+local groups = read_groups(4, 1)
 local missing = read_opportunities(groups, lease.lines)
 if missing then
   return missing
 end
 
-local answer = { 1, lease.expires, lease.step }
+local answer = { 1, lease.expires, lease.step, gross_flag(call('HGET', seller_key, 'tax_mode')) }
 for _, group in ipairs(groups) do
   read_held(group, lease)
   if #group.rows > 0 then
@@ -44,4 +48,4 @@ for _, group in ipairs(groups) do
     answer[#answer + 1] = { group.type, group.id, unpack(group.rows) }
   end
 end
-return answer[4] and answer or { -1 }
+return answer[5] and answer or { -1 }

@@ -18,18 +18,19 @@ ARGV
   [4] hold_seconds seconds how long a proposal leases where no policy says; 0: it does not
   [5] maximum_hold_seconds  longest time from the first lease to the last expiry of C1 and C2, likewise
   [6] refused      count   OrderItems that the caller has already refused
-  [7] total        text    decimal `totalPaymentDue`, or ''
+  [7] total        text    "<decimal> <currency>" of `totalPaymentDue`, either of them or ''
   [8…] for every pair: ref text, count, and for every OrderItem: position, offer, id
 REPLY
   {1, expires seconds or 0, fields…}  proposed; names and values of the OrderProposal's hash
   {2, expires seconds or 0, fields…}  it was proposed before by the same call; likewise
-  {3, now seconds, {group…}}  refused: nothing was changed, the lease stands; each group as `describe` has it
+  {3, now seconds, {group…}}  spaces are lacking: nothing was changed, the lease stands; each group as `describe` has it
+  {4, now seconds, {group…}}  refused for another reason; likewise
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {0}              more has expired than one run drops: the same call again
   {-1}             the Order UUID belongs to an Order, or to another OrderProposal
   {-2}             the Order UUID belongs to an Order that was deleted
   {-3, seconds}    the Booking Partner has too many leases; so long until the first of them expires
-  {-4, total}      `totalPaymentDue` is not the guaranteed one, which is this
+  {-4, total}      `totalPaymentDue` is not the sum, which is "<decimal> <currency>" or "<decimal> "
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the OrderProposal under the same digest and answers 2.
@@ -63,13 +64,15 @@ local duration, maximum_hold, maximum_spaces, maximum_leases, tax_mode = read_po
   { 'proposal', 'maximum_hold', 'maximum_spaces', 'maximum_leases', 'tax_mode' },
   { hold_seconds, maximum_hold_seconds, math.huge, math.huge }
 )
-refused = refused + assess(groups, lease, maximum_spaces)
-local expected = refused == 0 and mismatched_total(groups, total, tax_mode)
+local errors, is_lacking = assess(groups, lease, maximum_spaces)
+refused = refused + errors
+local gross = gross_flag(tax_mode)
+local expected = refused == 0 and mismatched_total(groups, total, gross == 1)
 local live = holds_any(groups) and lease or { expires = 0 }
 local most = maximum_leases + (lease and 1 or 0)
 local is_new = duration > 0 and not live.first
 if refused > 0 then
-  return told({ 3, now, describe(groups, holder, now) })
+  return told({ is_lacking and 3 or 4, now, describe(groups, holder, now) })
 elseif expected then
   return told({ -4, expected })
 end
@@ -79,7 +82,10 @@ if refusal then
 end
 
 local at = instant(now, microseconds)
-local fields = { 'state', 'proposed', 'status', 'AwaitingSellerConfirmation', 'digest', digest, 'at', at }
+local fields = {
+  'state', 'proposed', 'status', 'AwaitingSellerConfirmation', 'digest', digest, 'at', at,
+  'gross', tostring(gross),
+}
 for _, group in ipairs(groups) do
   if group.wanted > 0 then
     fields[#fields + 1] = group.ref

@@ -21,8 +21,9 @@ ARGV
   [7] refused      count   OrderItems that the caller has already refused
   [8…] for every pair: ref text, count, and for every OrderItem: position, offer, id
 REPLY
-  {1, now seconds, expires seconds or 0, {group…}, step, expires seconds}  each group as `describe` has it;
-                   step and expiry of the lease that there was before, 0 where there was none
+  {1, now seconds, expires seconds or 0, gross, {group…}, step, expires seconds}  gross is 1 where prices are
+                   what is paid; each group as `describe` has it; step and expiry of the lease that there was
+                   before, 0 where there was none
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
   {0}              more has expired than one run drops: the same call again
   {-1}             the Order UUID belongs to an Order or OrderProposal that exists
@@ -49,9 +50,9 @@ if missing then
   return missing
 end
 
-local duration, maximum_hold, maximum_spaces, maximum_leases = read_policy(
+local duration, maximum_hold, maximum_spaces, maximum_leases, tax_mode = read_policy(
   seller_key,
-  { step == 1 and 'anonymous' or 'named', 'maximum_hold', 'maximum_spaces', 'maximum_leases' },
+  { step == 1 and 'anonymous' or 'named', 'maximum_hold', 'maximum_spaces', 'maximum_leases', 'tax_mode' },
   { hold_seconds, maximum_hold_seconds, math.huge, math.huge }
 )
 refused = refused + assess(groups, lease, maximum_spaces)
@@ -92,4 +93,5 @@ if lease or kept > 0 then
   end
 end
 move_in_feed(feed_key, groups, now, microseconds)
-return told({ 1, now, fields.expires, describe(groups, holder, now), live.step, live.expires })
+local gross = gross_flag(tax_mode)
+return told({ 1, now, fields.expires, gross, describe(groups, holder, now), live.step, live.expires })

@@ -76,6 +76,12 @@ class UnknownOfferError(OpenBookingError):
     status = 409
 
 
+class UnacceptableOfferError(OpenBookingError):
+    """The `acceptedOffer` is not an Offer that is applicable to the Opportunity."""
+
+    status = 409
+
+
 class IncompleteOrderItemError(OpenBookingError):
     """The OrderItem has no `acceptedOffer` or no `orderedItem`."""
 
@@ -128,6 +134,12 @@ class UnknownOrderError(OpenBookingError):
     """There is no Order, OrderProposal or OrderQuote with this Order UUID."""
 
     status = 404
+
+
+class GoneError(OpenBookingError):
+    """The Order was deleted."""
+
+    status = 410
 
 
 class UnknownOrIncorrectEndpointError(OpenBookingError):

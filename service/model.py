@@ -12,6 +12,9 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+from msgspec.structs import force_setattr
+
+from service.money import TOTAL_LIMIT, Amount, normal_amount
 
 CONTEXT: Final = "https://openactive.io/"
 MEDIA_TYPE: Final = "application/vnd.openactive.booking+json; version=1"
@@ -31,11 +34,6 @@ TypeName = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z][A-Za-z:]*$")]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["GBP"])]
 Price = Annotated[Decimal, Meta(description="A decimal number, exact.", examples=[10])]
-
-_PRICE_LIMIT: Final = 1_000_000_000
-_PRICE_DECIMALS: Final = 6
-
-
 Position = Annotated[int, Meta(ge=0, le=1_000_000)]
 Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Status = Annotated[str, Meta(max_length=128, examples=["https://openactive.io/CustomerCancelled"])]
@@ -72,18 +70,6 @@ def whole_seconds(length: timedelta, name: str = "duration") -> int:
     return int(length.total_seconds())
 
 
-def check_price(price: Decimal, *, limit: int = _PRICE_LIMIT) -> None:
-    """Refuse what is no amount of money: as a Decimal, msgspec reads even NaN.
-
-    Raises:
-        ValueError: It is negative, too large, too fine, or no number.
-
-    """
-    exponent = price.as_tuple().exponent
-    if not (isinstance(exponent, int) and exponent >= -_PRICE_DECIMALS and 0 <= price < limit):
-        raise ValueError(f"Expected a price below {limit}, of at most {_PRICE_DECIMALS} decimals")
-
-
 class Thing(Struct, frozen=True):
     """An object of which only its identity matters here."""
 
@@ -113,12 +99,12 @@ class OrderItemRequest(Struct, frozen=True):
 class TotalRequest(Struct, frozen=True):
     """What the Broker believes that is to be paid."""
 
-    price: Price | None = None
+    price: Amount = None
+    price_currency: Currency | None = field(name="priceCurrency", default=None)
 
     def __post_init__(self) -> None:
-        """Refuse what is no amount of money."""
-        if self.price is not None:
-            check_price(self.price, limit=_PRICE_LIMIT * MAXIMUM_ITEMS)
+        """Bring the amount into normal form, or refuse it."""
+        force_setattr(self, "price", normal_amount(self.price, "price", limit=TOTAL_LIMIT))
 
 
 class OrderRequest(Struct, frozen=True):
@@ -212,13 +198,12 @@ class OfferRegistration(Struct, frozen=True):
     """An Offer of an Opportunity, with the price that a lease guarantees (contract, rule 13)."""
 
     id: Id = field(name="@id")
-    price: Price | None = None
+    price: Amount = None
     price_currency: Currency | None = field(name="priceCurrency", default=None)
 
     def __post_init__(self) -> None:
-        """Refuse what is no amount of money."""
-        if self.price is not None:
-            check_price(self.price)
+        """Bring the price into normal form, or refuse it."""
+        force_setattr(self, "price", normal_amount(self.price, "price"))
 
 
 class PoolRegistration(Struct, frozen=True):

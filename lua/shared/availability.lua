@@ -1,11 +1,12 @@
 -- Who may have how many spaces (contract, rules 1–4, 7 and 28). Every check of capacity, at every step, is
 -- the one below; an Opportunity and the pools that it draws on are resources alike.
-local RESERVED, INSUFFICIENT, FULL, CONFLICT, UNKNOWN = 1, 2, 3, 4, 5
+local RESERVED, INSUFFICIENT, FULL, CONFLICT, UNKNOWN, OTHERS_OFFER, OTHER_CURRENCY = 1, 2, 3, 4, 5, 6, 7
 
 -- Gives every OrderItem of a group its offer as the lease writes it, and its price: the guaranteed
 -- one, oldest guarantee first, or today's (rules 4 and 13). A guarantee outlasts the sale of its offer.
+-- Returns whether an offer is none of the Opportunity's: such an OrderItem `is_refused`, it counts for nothing.
 local function price_items(group)
-  local guaranteed, offers = {}, group.offers
+  local guaranteed, offers, any_unknown = {}, group.offers, false
   for _, row in ipairs(group.rows) do
     local queue = guaranteed[row[2]] or { taken = 0 }
     guaranteed[row[2]] = queue
@@ -18,25 +19,81 @@ local function price_items(group)
     local queue = guaranteed[item.row_offer]
     if queue and queue.taken < #queue then
       queue.taken = queue.taken + 1
-      item.guaranteed = queue[queue.taken] ~= ''
-      item.price = item.guaranteed and queue[queue.taken] or item.price
+      item.is_held = true
+      item.price = queue[queue.taken] ~= '' and queue[queue.taken] or item.price
     elseif group.type == POOL or group.offers_known and not (offer and offer.on_sale) then
-      item.unknown, item.error = true, UNKNOWN
+      item.is_refused, item.error, any_unknown = true, UNKNOWN, true
     end
-    group.wanted = group.wanted + (item.unknown and 0 or 1)
+    group.wanted = group.wanted + (item.is_refused and 0 or 1)
+  end
+  return any_unknown
+end
+
+-- Tells the offers that another Opportunity of the basket has from those that nobody knows (rule 4).
+local function find_others_offers(groups)
+  local on_sale = {}
+  for _, group in ipairs(groups) do
+    for name, offer in pairs(group.offers) do
+      on_sale[name] = on_sale[name] or offer.on_sale
+    end
+  end
+  for _, group in ipairs(groups) do
+    for _, item in ipairs(group.items) do
+      if item.error == UNKNOWN and on_sale[item.offer] then
+        item.error = OTHERS_OFFER
+      end
+    end
   end
 end
 
--- Finds what this Order may have of an Opportunity by rule 1 (`available`).
+-- Returns whether the prices of the groups are in several currencies.
+local function has_currencies(groups)
+  local first = nil
+  for _, group in ipairs(groups) do
+    for _, item in ipairs(group.known and group.items or {}) do
+      local currency = string.match(item.price, '%a+$')
+      first = first or currency
+      if currency and currency ~= first then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+-- Refuses the OrderItems whose price is in another currency than the first one's, by position (rule 18).
+-- What the Order holds it keeps, but cannot book beside the others.
+local function refuse_currencies(groups)
+  local first, expected = math.huge, nil
+  for _, group in ipairs(groups) do
+    for _, item in ipairs(group.known and group.items or {}) do
+      item.currency = string.match(item.price, '%a+$')
+      if item.currency and tonumber(item.position) < first then
+        first, expected = tonumber(item.position), item.currency
+      end
+    end
+  end
+  for _, group in ipairs(groups) do
+    for _, item in ipairs(group.items) do
+      if item.currency and item.currency ~= expected then
+        item.error, item.limit = OTHER_CURRENCY, { id = expected }
+        item.is_refused = not item.is_held
+        group.wanted = group.wanted - (item.is_refused and 1 or 0)
+      end
+    end
+  end
+end
+
+-- Finds what this Order may have of an Opportunity by rule 1 (`available`). Returns as `price_items` does.
 local function open_resource(group, lease)
   if not group.known then
-    return
+    return false
   end
   read_held(group, lease)
   group.room = group.capacity - group.booked
   group.others = group.leased - group.had
   group.available = max(0, group.room - group.others, min(group.had, group.room))
-  price_items(group)
+  return price_items(group)
 end
 
 -- Returns the resources of a group, itself first, as {resource, spaces of it that one space takes}.
@@ -54,7 +111,7 @@ end
 local function judge(item, group, limit)
   group.rank = group.rank + 1
   local is_kept = group.rank <= min(group.had, group.wanted)
-  local reserved = {}
+  local reserved, error, limiting = {}, nil, nil
   for _, resource in ipairs(group.resources) do
     local of, spaces = resource[1], resource[2]
     local room = of.known and of.room or 0
@@ -68,6 +125,7 @@ local function judge(item, group, limit)
       fits = of.taken + spaces <= available
     end
     local demand = is_kept and of.quoted or of.demand
+    group.is_lacking = group.is_lacking or demand > available
     if not fits then
       local code = INSUFFICIENT
       if room <= 0 then
@@ -76,15 +134,19 @@ local function judge(item, group, limit)
         code = RESERVED
         reserved[#reserved + 1] = { of, demand }
       end
-      if not item.error or code > item.error then
-        item.error, item.limit = code, of
+      if not error or code > error then
+        error, limiting = code, of
       end
     end
   end
-  if group.rank > limit and item.error ~= FULL then
-    item.error, item.limit = CONFLICT, nil
+  if group.rank > limit and error ~= FULL then
+    error, limiting = CONFLICT, nil
   end
-  if item.error then
+  -- Waiting mends nothing where its offer is refused.
+  if not item.error then
+    item.error, item.limit = error, limiting
+  end
+  if error then
     group.short = true
     for _, short in ipairs(item.error == RESERVED and reserved or {}) do
       short[1].reserved = max(short[1].reserved or 0, short[2])
@@ -106,7 +168,7 @@ local function in_order(groups)
   local items = {}
   for _, group in ipairs(groups) do
     for _, item in ipairs(group.known and not group.fits and group.items or {}) do
-      if not item.unknown then
+      if not item.is_refused then
         items[#items + 1] = { item, group, tonumber(item.position) }
       end
     end
@@ -148,10 +210,18 @@ local function judge_all(groups, limit)
 end
 
 -- Finds what the Order may have of every Opportunity, and what it keeps of each (rules 2 and 3).
--- `limit` is the most spaces per Order and Opportunity. Returns how many OrderItems have an error.
+-- `limit` is the most spaces per Order and Opportunity. Returns how many OrderItems have an error, and whether
+-- spaces are lacking for any (rule 16).
 local function assess(groups, lease, limit)
+  local any_unknown = false
   for _, group in ipairs(groups) do
-    open_resource(group, lease)
+    any_unknown = open_resource(group, lease) or any_unknown
+  end
+  if any_unknown then
+    find_others_offers(groups)
+  end
+  if has_currencies(groups) then
+    refuse_currencies(groups)
   end
   local all_fit = true
   for _, group in ipairs(groups) do
@@ -161,16 +231,17 @@ local function assess(groups, lease, limit)
   if not all_fit then
     judge_all(groups, limit)
   end
-  local errors = 0
+  local errors, is_lacking = 0, false
   for _, group in ipairs(groups) do
     for _, item in ipairs(group.items) do
       errors = errors + ((item.error or not group.known) and 1 or 0)
     end
+    is_lacking = is_lacking or group.is_lacking
     if not group.short then
       group.keep = group.wanted
     end
   end
-  return errors
+  return errors, is_lacking
 end
 
 -- Holds that this run has looked at for the instants of rule 6, and the most that it may: some 5 ms.
@@ -233,7 +304,7 @@ local function remaining(group)
 end
 
 -- Returns what is wrong with every OrderItem of a group: 0, or {code, spaces that others hold, until
--- seconds, pool id or ''}.
+-- seconds, id of the pool or the Order's currency or ''}.
 local function errors_of(group, holder, now)
   local errors, all_until = {}, nil
   for number, item in ipairs(group.items) do
@@ -258,8 +329,8 @@ local function describe(groups, holder, now)
     if group.known and group.type ~= POOL then
       local answer = { group.type, remaining(group), 0 }
       for number, item in ipairs(group.items) do
-        answer[number + 3] = item.unknown and '' or item.price
-        group.short = group.short or item.unknown
+        answer[number + 3] = item.price
+        group.short = group.short or item.error ~= nil
       end
       if group.short then
         answer[3] = errors_of(group, holder, now)

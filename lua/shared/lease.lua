@@ -162,7 +162,7 @@ local function add_line(parts, group)
     parts[#parts + 1] = '#' .. group.keep
   elseif group.keep == group.wanted and not group.short then
     for _, item in ipairs(group.items) do
-      if not item.unknown then
+      if not item.is_refused then
         parts[#parts + 1] = '\n' .. item.position .. '\t' .. item.row_offer .. '\t' .. item.price
       end
     end

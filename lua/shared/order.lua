@@ -1,10 +1,11 @@
 --[[
-An Order, or an OrderProposal, is a hash: state (proposed, booked, deleted), status (of a proposal), digest, at
-(microseconds since 1970: when what it books last changed; an earlier release wrote seconds), and for every
+An Order, or an OrderProposal, is a hash: state (proposed, booked, deleted), status (of a proposal, also once it
+is booked), digest, at (microseconds since 1970: when what it books last changed; an earlier release wrote
+seconds), gross (1: its prices are what is paid, taxes and all; absent: an earlier release did not say), and for every
 Opportunity a line "<type>\t<id>\t<pools>", with pools as its own hash has them, and lines of
 "<position>\t<offer>\t<price>\t<item>\t<status>"; an empty status is confirmed.
 ]]
-local ORDER_FIELDS = { state = true, status = true, digest = true, at = true }
+local ORDER_FIELDS = { state = true, status = true, digest = true, at = true, gross = true }
 
 -- Returns an Order as its hash has it; `lines` is by Opportunity.
 local function read_order(order_key)
@@ -74,34 +75,41 @@ local function count_booked(groups, group, pools, spaces)
   end
 end
 
--- Adds a decimal amount to a sum of whole units and millionths: exact beyond what a double is.
+-- Adds a decimal amount to a sum of whole units and millionths: exact beyond what a double is. An earlier
+-- release stored a price as it came, and 0 with a sign.
 local function add_amount(sum, amount)
-  local whole, fraction = string.match(amount, '^(%d+)%.?(%d*)')
+  local whole, fraction = string.match(amount, '^%-?(%d+)%.?(%d*)')
   sum[1] = sum[1] + tonumber(whole)
   sum[2] = sum[2] + tonumber(string.sub(fraction .. '000000', 1, 6))
   sum[1], sum[2] = sum[1] + floor(sum[2] / 1000000), sum[2] % 1000000
 end
 
--- Returns the sum of all prices where it differs from `total` and the Seller's prices are gross and
--- all guaranteed, else nil (rule 18).
-local function mismatched_total(groups, total, tax_mode)
-  if total == '' or tax_mode ~= 'https://openactive.io/TaxGross' then
+-- Returns the sum of all prices and its currency, written as a price is, where `totalPaymentDue` is not
+-- that (rule 18); nil where it is, or there is no telling. The prices are in one currency by now.
+local function mismatched_total(groups, total, is_gross)
+  if total == '' or not is_gross then
     return nil
   end
-  local sum, given = { 0, 0 }, { 0, 0 }
-  add_amount(given, total)
+  local sum, currency = { 0, 0 }, nil
   for _, group in ipairs(groups) do
     for _, item in ipairs(group.items) do
-      if not item.guaranteed then
+      if item.price == '' then
         return nil
       end
       add_amount(sum, item.price)
+      currency = currency or string.match(item.price, '%a+$')
     end
   end
-  if sum[1] == given[1] and sum[2] == given[2] then
+  local due, due_currency = { 0, 0 }, string.match(total, '%a+$')
+  if string.match(total, '^%d') then
+    add_amount(due, total)
+  else
+    due = sum
+  end
+  if sum[1] == due[1] and sum[2] == due[2] and (not currency or not due_currency or currency == due_currency) then
     return nil
   end
-  return digits(sum[1]) .. '.' .. string.format('%06d', sum[2])
+  return digits(sum[1]) .. '.' .. string.format('%06d', sum[2]) .. ' ' .. (currency or '')
 end
 
 -- Returns the OrderItems of a proposal's line, for B to book.

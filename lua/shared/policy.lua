@@ -7,6 +7,11 @@ expire how many do; what expired before the second `next` is counted out. It exp
 `mended`: microseconds since 1970 when it was last mended; absent: it never was.
 ]]
 
+-- Returns 1 where the prices of a Seller are what is paid, taxes and all, else 0 (rule 18).
+local function gross_flag(tax_mode)
+  return tax_mode == 'https://openactive.io/TaxGross' and 1 or 0
+end
+
 -- Returns those fields of a Seller's policy, the defaults where it leaves them out; where there
 -- is no default, the text that it has, or false.
 local function read_policy(seller_key, names, defaults)

@@ -131,6 +131,7 @@ class LeaseService(Catalogue):
 
         Raises:
             UnknownOrderError: It holds nothing.
+            GoneError: Its Order was deleted.
             TemporarilyUnableToProduceOrderQuoteError: The service does not answer.
 
         """
@@ -181,10 +182,10 @@ class LeaseService(Catalogue):
             total: What the Broker believes that is to be paid (rule 18); None: it does not say.
 
         Raises:
-            OpportunityHasInsufficientCapacityError: No space at all remains for an OrderItem.
+            OpportunityHasInsufficientCapacityError: Spaces are lacking for an OrderItem.
             UnableToProcessOrderItemError: An OrderItem has another error.
             OrderAlreadyExistsError: The UUID is that of an Order or of another OrderProposal.
-            TotalPaymentDueMismatchError: The guaranteed prices make another sum.
+            TotalPaymentDueMismatchError: The prices make another sum.
             TemporarilyUnableToCreateOrderError: The service does not answer.
 
         """
@@ -197,6 +198,7 @@ class LeaseService(Catalogue):
 
         Raises:
             UnknownOrderError: There is none.
+            GoneError: It became an Order that was deleted.
             TemporarilyUnableToProduceOrderQuoteError: The service does not answer.
 
         """
@@ -237,10 +239,10 @@ class LeaseService(Catalogue):
             total: As for `propose`.
 
         Raises:
-            OpportunityHasInsufficientCapacityError: No space at all remains for an OrderItem.
+            OpportunityHasInsufficientCapacityError: Spaces are lacking for an OrderItem.
             UnableToProcessOrderItemError: An OrderItem has another error.
             OrderAlreadyExistsError: The UUID is that of another Order.
-            TotalPaymentDueMismatchError: The guaranteed prices make another sum.
+            TotalPaymentDueMismatchError: The prices make another sum.
             OrderCreationFailedError: The OrderProposal was rejected.
             TemporarilyUnableToCreateOrderError: The service does not answer: what was booked is
                 not known before the call is repeated.
@@ -254,7 +256,8 @@ class LeaseService(Catalogue):
         """Return an Order as it stands.
 
         Raises:
-            UnknownOrderError: There is none, or it was deleted.
+            UnknownOrderError: There is none.
+            GoneError: It was deleted.
             TemporarilyUnableToProduceOrderQuoteError: The service does not answer.
 
         """

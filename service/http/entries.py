@@ -16,8 +16,8 @@ from aiohttp import web
 
 from service.errors import OpenBookingError
 from service.http.access import Grant
-from service.http.request import DEFAULT, STREAM_TYPES, check_media_type, decode
-from service.ledger import Entry
+from service.http.request import STREAM_TYPES, check_media_type, decode
+from service.ledger import DEFAULT_SELLER, Entry
 from service.model import OpportunityRegistration, identity
 
 _ENTRY: Final = msgspec.json.Decoder(OpportunityRegistration)
@@ -74,7 +74,7 @@ async def granted_entries(
         if not isinstance(entry, OpenBookingError):
             named = identity(entry.seller) if entry.seller else None
             try:
-                grant.allow_seller(named or seller or DEFAULT)
+                grant.allow_seller(named or seller or DEFAULT_SELLER)
             except OpenBookingError as error:
                 allowed = error
         yield index, allowed

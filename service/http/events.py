@@ -36,7 +36,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     Opportunities alone. Who is too slow is disconnected, and resumes where it was.
     """
     ids = ids_of(request) if "id" in request.query else []
-    wanted = request.app[FEED].ids(the_seller(request), ids) if ids else ()
+    wanted = request.app[FEED].ids(await the_seller(request), ids) if ids else ()
     listening = request.app[BROADCAST].listen(_place(request), wanted)
     async with contextlib.aclosing(listening) as stream:
         first = await anext(stream)

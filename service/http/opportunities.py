@@ -31,12 +31,13 @@ async def get(request: web.Request) -> web.Response:
 
     What remains leaves nobody's lease out; ids that were never registered are left out.
     """
-    return answer(await request.app[LEDGER].inspect(the_seller(request), ids_of(request)))
+    ids = ids_of(request)
+    return answer(await request.app[LEDGER].inspect(await the_seller(request), ids))
 
 
 async def delete(request: web.Request) -> web.Response:
     """Withdraw Opportunities: their leases end, their Orders stay."""
     ids = ids_of(request)
-    await request.app[LEDGER].withdraw(the_seller(request), ids)
+    await request.app[LEDGER].withdraw(await the_seller(request), ids)
     request[NOTE].spaces = len(ids)
     return nothing()

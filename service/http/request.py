@@ -10,14 +10,14 @@ import msgspec
 from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
-from service.http.keys import NOTE
-from service.ledger import OrderKey
+from service.http.keys import LEDGER, NOTE
+from service.ledger import DEFAULT_SELLER, DefaultOrderKey, OrderKey
 from service.model import Id, Reference, identity
 
 T = TypeVar("T")
 
-DEFAULT: Final = "default"
-"""The Seller, or the Booking Partner, of a deployment that has just one."""
+DEFAULT_PARTNER: Final = "default"
+"""The Booking Partner of a deployment that has just one."""
 
 JSON_TYPES: Final = frozenset({"application/json", "application/vnd.openactive.booking+json"})
 STREAM_TYPES: Final = JSON_TYPES | {"application/x-ndjson", "application/jsonl"}
@@ -37,23 +37,24 @@ def order_key(request: web.Request, seller: Reference | None = None) -> OrderKey
         OpenBookingError: One of the three is unusable.
 
     """
-    key = OrderKey(the_seller(request, seller), _partner(request), _order_uuid(request))
+    named = _allowed_seller(request, seller)
+    kind = DefaultOrderKey if named is None else OrderKey
+    key = kind(named or DEFAULT_SELLER, _partner(request), _order_uuid(request))
     if (grant := request[NOTE].grant) is not None:
         grant.allow_partner(key.partner)
     return key
 
 
-def the_seller(request: web.Request, in_body: Reference | None = None) -> str:
+async def the_seller(request: web.Request, in_body: Reference | None = None) -> str:
     """Return the Seller that a call is about; `default` where it names none.
 
     Raises:
-        OpenBookingError: As `seller_of`; or the token of the call is bound to other Sellers.
+        OpenBookingError: As `seller_of`; the token of the call is bound to other Sellers; or the
+            call has to name one.
 
     """
-    seller = seller_of(request, in_body) or DEFAULT
-    if (grant := request[NOTE].grant) is not None:
-        grant.allow_seller(seller)
-    return seller
+    named = _allowed_seller(request, in_body)
+    return await request.app[LEDGER].default_seller() if named is None else named
 
 
 def seller_of(request: web.Request, in_body: Reference | None = None) -> str | None:
@@ -159,6 +160,13 @@ def check_media_type(request: web.Request, accepted: frozenset[str]) -> None:
         )
 
 
+def _allowed_seller(request: web.Request, in_body: Reference | None) -> str | None:
+    seller = seller_of(request, in_body)
+    if (grant := request[NOTE].grant) is not None:
+        grant.allow_seller(seller or DEFAULT_SELLER)
+    return seller
+
+
 def _order_uuid(request: web.Request) -> str:
     uuid = request.match_info["uuid"].lower()
     if _UUID.fullmatch(uuid) is None:
@@ -171,7 +179,7 @@ def _order_uuid(request: web.Request) -> str:
 def _partner(request: web.Request) -> str:
     partners: Sequence[str] = request.headers.getall("Booking-Partner", ())
     if not partners:
-        return DEFAULT
+        return DEFAULT_PARTNER
     partner = partners[0]
     if (
         len(partners) > 1

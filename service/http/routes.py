@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 
 from service.errors import (
+    GoneError,
     OpenBookingError,
     OpportunityHasInsufficientCapacityError,
     OrderAlreadyExistsError,
@@ -115,6 +116,11 @@ _BOOKING_ERRORS: Final = (
     TotalPaymentDueMismatchError,
     TemporarilyUnableToCreateOrderError,
 )
+_LOOK_ERRORS: Final = (
+    UnknownOrderError,
+    GoneError,
+    TemporarilyUnableToProduceOrderQuoteError,
+)
 _PATCH_ERRORS: Final = (
     PatchNotAllowedOnPropertyError,
     UnknownOrderError,
@@ -177,7 +183,7 @@ ROUTES: Final = (
         step="look",
         parameters=_OF_AN_ORDER,
         gives={200: OrderQuote},
-        refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
+        refuses=_LOOK_ERRORS,
     ),
     Route(
         "PUT",
@@ -223,7 +229,7 @@ ROUTES: Final = (
         step="look",
         parameters=_OF_AN_ORDER,
         gives={200: OrderProposal},
-        refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
+        refuses=_LOOK_ERRORS,
     ),
     Route(
         "PUT",
@@ -268,7 +274,7 @@ ROUTES: Final = (
         step="look",
         parameters=_OF_AN_ORDER,
         gives={200: Order},
-        refuses=(UnknownOrderError, TemporarilyUnableToProduceOrderQuoteError),
+        refuses=_LOOK_ERRORS,
     ),
     Route(
         "PUT",

@@ -23,10 +23,10 @@ async def put(request: web.Request) -> web.Response:
     that exist stay as they are.
     """
     policy = await read_body(request, _POLICY)
-    seller = the_seller(request, None if policy.id is UNSET else policy.id)
+    seller = await the_seller(request, None if policy.id is UNSET else policy.id)
     return answer(await request.app[LEDGER].set_policy(seller, policy))
 
 
 async def get(request: web.Request) -> web.Response:
     """Look at a Seller's policy."""
-    return answer(await request.app[LEDGER].look_at_policy(the_seller(request)))
+    return answer(await request.app[LEDGER].look_at_policy(await the_seller(request)))

@@ -3,6 +3,17 @@
 from service.ledger.answers import error_body
 from service.ledger.ledger import Booked, Ledger, Proposed, Quoted, Step
 from service.ledger.registration import Entry
-from service.store import OrderKey
+from service.store import DEFAULT_SELLER, DefaultOrderKey, OrderKey
 
-__all__ = ["Booked", "Entry", "Ledger", "OrderKey", "Proposed", "Quoted", "Step", "error_body"]
+__all__ = [
+    "DEFAULT_SELLER",
+    "Booked",
+    "DefaultOrderKey",
+    "Entry",
+    "Ledger",
+    "OrderKey",
+    "Proposed",
+    "Quoted",
+    "Step",
+    "error_body",
+]

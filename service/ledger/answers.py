@@ -17,6 +17,7 @@ from service.errors import (
     OpportunityHasInsufficientCapacityError,
     OpportunityIsFullError,
     OpportunityIsInConflictError,
+    UnacceptableOfferError,
     UnknownOfferError,
     UnknownOpportunityError,
 )
@@ -29,6 +30,7 @@ from service.model import (
     OrderItem,
     PriceSpecification,
 )
+from service.money import normal
 from service.store import Availability, Reason, Shortage
 
 OPENACTIVE = "https://openactive.io/"
@@ -54,7 +56,7 @@ def offer(offer_id: str, price: str) -> Offer:
 @lru_cache(maxsize=1024)
 def _money(price: str) -> tuple[Decimal | UnsetType, str | UnsetType]:
     amount, _, currency = price.partition(" ")
-    return Decimal(amount) if amount else UNSET, currency or UNSET
+    return normal(Decimal(amount)) if amount else UNSET, currency or UNSET
 
 
 def opportunity(
@@ -119,17 +121,22 @@ def retry_after(now: int, availabilities: Sequence[Availability | None]) -> int 
     return max(1, max(untils) - now) if untils else None
 
 
-def total_payment_due(items: Sequence[OrderItem]) -> PriceSpecification | UnsetType:
-    """Return the sum of the OrderItems without error, if all its prices are known.
+def total_payment_due(
+    items: Sequence[OrderItem], *, is_gross: bool
+) -> PriceSpecification | UnsetType:
+    """Return the sum of the OrderItems without error, if it is what is paid (rule 18).
 
     Args:
         items: The OrderItems of a quote, a proposal or an Order.
+        is_gross: Whether the prices are; otherwise nobody knows the tax here.
 
     Returns:
-        The exact sum, 0 where every item has an error; UNSET where a price is unknown, currencies
-        are mixed, or there is no item.
+        The exact sum, 0 where every item has an error; UNSET where the prices are not gross, one
+        is unknown, currencies are mixed, or there is no item.
 
     """
+    if not is_gross:
+        return UNSET
     bookable = [item for item in items if item.error is UNSET]
     offers = [item.accepted_offer for item in bookable or items if item.accepted_offer]
     currencies = {offer.price_currency for offer in offers} - {UNSET}
@@ -137,7 +144,8 @@ def total_payment_due(items: Sequence[OrderItem]) -> PriceSpecification | UnsetT
     if not items or len(prices) < len(bookable) or len(currencies) > 1:
         return UNSET
     return PriceSpecification(
-        price=sum(prices, start=Decimal(0)), price_currency=next(iter(currencies), UNSET)
+        price=normal(sum(prices, start=Decimal(0))),
+        price_currency=next(iter(currencies), UNSET),
     )
 
 
@@ -168,8 +176,8 @@ def _incomplete(row: Row) -> IncompleteOrderItemError:
 
 
 def _error(row: Row, said: Availability, shortage: Shortage) -> OpenBookingError:
-    """Return the error of an OrderItem that cannot be held (rules 3, 4, 14 and 28)."""
-    what = f"the capacity pool {shortage.pool}" if shortage.pool else "this Opportunity"
+    """Return the error of an OrderItem that cannot be held (rules 3, 4, 14, 18 and 28)."""
+    what = f"the capacity pool {shortage.limit}" if shortage.limit else "this Opportunity"
     match shortage.reason:
         case Reason.RESERVED:
             return OpportunityCapacityIsReservedByLeaseError(
@@ -188,6 +196,14 @@ def _error(row: Row, said: Availability, shortage: Shortage) -> OpenBookingError
             )
         case Reason.UNKNOWN_OFFER:
             return UnknownOfferError(f"{row.offer} is not an Offer of {row.opportunity}.")
+        case Reason.OTHERS_OFFER:
+            message = f"{row.offer} is an Offer of another Opportunity, not of {row.opportunity}."
+        case Reason.OTHER_CURRENCY:
+            message = (
+                "An Order has one currency, that of its first price by position, which is"
+                f" {shortage.limit}: order this apart."
+            )
+    return UnacceptableOfferError(message)
 
 
 def _spaces(number: int) -> str:

@@ -115,6 +115,7 @@ def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> st
 
 
 def total_due(request: OrderRequest) -> str:
-    """Return the sum that the Broker expects, as a decimal number, `""` where it says none."""
+    """Return the sum that the Broker expects: `"<amount> <currency>"`, or what it says of both."""
     total = request.total_payment_due
-    return "" if total is None or total.price is None else f"{total.price:f}"
+    said = () if total is None else (total.price, total.price_currency)
+    return " ".join(f"{part}" for part in said if part is not None)

@@ -23,7 +23,7 @@ def quote(key: OrderKey, held: HeldLease) -> OrderQuote:
         seller=key.seller,
         lease=answers.lease(held.expires),
         ordered_item=items,
-        total_payment_due=answers.total_payment_due(items),
+        total_payment_due=answers.total_payment_due(items, is_gross=held.is_gross),
     )
 
 
@@ -36,7 +36,7 @@ def proposal(key: OrderKey, record: OrderRecord, expires: int) -> OrderProposal:
         order_proposal_status=answers.OPENACTIVE + record.status,
         lease=answers.lease(expires),
         ordered_item=items,
-        total_payment_due=answers.total_payment_due(items),
+        total_payment_due=answers.total_payment_due(items, is_gross=record.is_gross),
     )
 
 
@@ -55,7 +55,7 @@ def order(key: OrderKey, record: OrderRecord, *, as_it_stands: bool = False) -> 
         identifier=key.uuid,
         seller=key.seller,
         ordered_item=items,
-        total_payment_due=answers.total_payment_due(confirmed),
+        total_payment_due=answers.total_payment_due(confirmed, is_gross=record.is_gross),
     )
 
 

@@ -135,7 +135,7 @@ class Ledger(Register):
             seller=key.seller,
             lease=answers.lease(said.expires),
             ordered_item=items,
-            total_payment_due=answers.total_payment_due(items),
+            total_payment_due=answers.total_payment_due(items, is_gross=said.is_gross),
         )
         held = len([item for item in items if item.error is UNSET])
         if held == len(items):
@@ -181,10 +181,10 @@ class Ledger(Register):
             request: The OrderProposal that the Broker sent.
 
         Raises:
-            OpportunityHasInsufficientCapacityError: No space at all remains for an OrderItem.
+            OpportunityHasInsufficientCapacityError: Spaces are lacking for an OrderItem.
             UnableToProcessOrderItemError: An OrderItem has another error.
             OrderAlreadyExistsError: The UUID is that of an Order or of another OrderProposal.
-            TotalPaymentDueMismatchError: The guaranteed prices make another sum (rule 18).
+            TotalPaymentDueMismatchError: The prices make another sum (rule 18).
             TooManyRequestsError: The Booking Partner has as many leases as it may (rule 14).
             OpenBookingError: There is no OrderItem, or two have the same position.
             TemporarilyUnableToCreateOrderError: Redis does not answer (rule 25).
@@ -239,11 +239,11 @@ class Ledger(Register):
             request: The Order that the Broker sent; without `orderedItem` what was proposed.
 
         Raises:
-            OpportunityHasInsufficientCapacityError: No space at all remains for an OrderItem.
+            OpportunityHasInsufficientCapacityError: Spaces are lacking for an OrderItem.
             UnableToProcessOrderItemError: An OrderItem has another error.
             OrderAlreadyExistsError: The UUID is that of another Order.
             OrderCreationFailedError: The OrderProposal was rejected.
-            TotalPaymentDueMismatchError: The guaranteed prices make another sum (rule 18).
+            TotalPaymentDueMismatchError: The prices make another sum (rule 18).
             OpenBookingError: There is no OrderItem, or two have the same position.
             TemporarilyUnableToCreateOrderError: Redis does not answer (rule 25).
 
@@ -322,6 +322,7 @@ class Ledger(Register):
 
         Raises:
             UnknownOrderError: It holds nothing.
+            GoneError: Its Order was deleted.
             TemporarilyUnableToProduceOrderQuoteError: Redis does not answer (rule 25).
 
         """
@@ -333,6 +334,7 @@ class Ledger(Register):
 
         Raises:
             UnknownOrderError: There is none, or it became an Order.
+            GoneError: That was deleted.
             TemporarilyUnableToProduceOrderQuoteError: Redis does not answer (rule 25).
 
         """
@@ -350,7 +352,8 @@ class Ledger(Register):
         """Return the Order as it stands.
 
         Raises:
-            UnknownOrderError: There is none, or it was deleted.
+            UnknownOrderError: There is none.
+            GoneError: It was deleted.
             TemporarilyUnableToProduceOrderQuoteError: Redis does not answer (rule 25).
 
         """

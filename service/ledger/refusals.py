@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Final
 
 from service.errors import (
+    GoneError,
     OpenBookingError,
     OpportunityHasInsufficientCapacityError,
     OrderAlreadyExistsError,
@@ -19,12 +21,15 @@ from service.errors import (
 )
 from service.ledger import answers
 from service.ledger.basket import Basket
+from service.money import normal
 from service.store import (
+    DeletedOrderError,
     NoOrderItemsError,
     NothingSentError,
     OrderExistsError,
     OutcomeUnknownError,
     ProposalDecidedError,
+    SellerLeftOutError,
     TooManyLeasesError,
     TotalMismatchError,
     UnknownOrderItemError,
@@ -32,7 +37,30 @@ from service.store import (
 from service.store import UnknownOrderError as NoSuchOrderError
 from service.store.replies import Booking
 
+_AWAY: Final = {
+    NothingSentError: "Redis is out of reach, or refuses; nothing was changed. Repeat the call.",
+    OutcomeUnknownError: "Redis did not answer in time. Repeat the call: the same call is safe.",
+}
 _RETRY_SECONDS: Final = 1
+
+SELLER_LEFT_OUT: Final = (
+    "$.seller: Sellers are registered here, but not `default`; name the Seller, in the body or"
+    " as ?seller=."
+)
+
+_PLAIN: Final[Mapping[type[BaseException], tuple[type[OpenBookingError], str]]] = {
+    DeletedOrderError: (GoneError, "The Order with this UUID was deleted."),
+    NoSuchOrderError: (
+        UnknownOrderError,
+        "Nothing is known under this UUID for this Seller and Booking Partner.",
+    ),
+    NoOrderItemsError: (
+        OpenBookingError,
+        "$.orderedItem: there are no OrderItems, and no OrderProposal to book.",
+    ),
+    SellerLeftOutError: (OpenBookingError, SELLER_LEFT_OUT),
+}
+"""What the store refuses in the same words each time."""
 
 
 class _Refusals:
@@ -64,37 +92,30 @@ def refusals(away: type[OpenBookingError]) -> _Refusals:
 
 
 def _raise_refusal(error: BaseException, away: type[OpenBookingError]) -> None:
+    if (plain := _PLAIN.get(type(error))) is not None:
+        kind, message = plain
+        raise kind(message) from error
     match error:
-        case NothingSentError():
-            message = "Redis is out of reach, or refuses; nothing was changed. Repeat the call."
-            raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
-        case OutcomeUnknownError():
-            message = "Redis did not answer in time. Repeat the call: the same call is safe."
+        case NothingSentError() | OutcomeUnknownError():
+            message = _AWAY[type(error)]
             raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
         case OrderExistsError():
             state = "was deleted" if error.deleted else "exists"
             raise OrderAlreadyExistsError(
                 f"An Order or OrderProposal with this UUID {state}; use a new UUID."
             ) from error
-        case NoSuchOrderError():
-            raise UnknownOrderError(
-                "Nothing is known under this UUID for this Seller and Booking Partner."
-            ) from error
         case TooManyLeasesError():
             seconds = int(error.args[0])
             message = f"The Booking Partner has too many leases; the first expires in {seconds} s."
             raise TooManyRequestsError(message, retry_after=max(1, seconds)) from error
         case TotalMismatchError():
-            total = f"{Decimal(str(error)).normalize():f}"
+            amount, _, currency = str(error).partition(" ")
+            total = f"{normal(Decimal(amount))} {currency}".rstrip()
             raise TotalPaymentDueMismatchError(
-                f"The guaranteed prices make {total}; ask the Customer, then repeat with that."
+                f"The prices make {total}; ask the Customer, then repeat with that."
             ) from error
         case ProposalDecidedError():
             raise OrderCreationFailedError(f"The OrderProposal was {error}.") from error
-        case NoOrderItemsError():
-            raise OpenBookingError(
-                "$.orderedItem: there are no OrderItems, and no OrderProposal to book."
-            ) from error
         case UnknownOrderItemError():
             raise OrderItemNotWithinOrderError(
                 f"The Order has no OrderItem {error}; nothing was cancelled."
@@ -109,16 +130,16 @@ def booking_refusal(basket: Basket, said: Booking) -> OpenBookingError:
         said: The store's refusal.
 
     Returns:
-        `OpportunityHasInsufficientCapacityError` where no space at all remains for an OrderItem,
-        else `UnableToProcessOrderItemError` (contract, rule 16).
+        `OpportunityHasInsufficientCapacityError` where spaces are lacking for any OrderItem, else
+        `UnableToProcessOrderItemError` (`docs/protocol.md`, rule 16).
 
     """
     items = answers.quoted_items(basket, said.availabilities)
     kind: type[OpenBookingError] = UnableToProcessOrderItemError
     message = "At least one OrderItem has an error; nothing was booked."
-    if any(availability and availability.remaining == 0 for availability in said.availabilities):
+    if said.is_lacking:
         kind = OpportunityHasInsufficientCapacityError
-        message = "No space remains for at least one OrderItem; nothing was booked."
+        message = "Spaces are lacking for at least one OrderItem; nothing was booked."
     return kind(
         message,
         retry_after=answers.retry_after(said.now, said.availabilities),

@@ -37,6 +37,17 @@ class Register:
         with refusals(OpenBookingError):
             return await register_entries(self._catalogue, entries, seller)
 
+    async def default_seller(self) -> str:
+        """Return the Seller of a call that names none (`docs/protocol.md`, Sellers).
+
+        Raises:
+            OpenBookingError: Others are registered and `default` is not (400), or Redis does not
+                answer (rule 25).
+
+        """
+        with refusals(OpenBookingError):
+            return await self._catalogue.default_seller()
+
     async def inspect(self, seller: str, ids: Sequence[str]) -> list[Opportunity]:
         """Return the ledger of Opportunities in the order of `ids`; unknown ones are left out.
 

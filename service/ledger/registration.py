@@ -8,6 +8,7 @@ from typing import Final
 
 from service.errors import OpenBookingError, UnknownOpportunityError
 from service.ledger.answers import error_body
+from service.ledger.refusals import SELLER_LEFT_OUT
 from service.model import (
     EntryError,
     OfferRegistration,
@@ -15,13 +16,18 @@ from service.model import (
     Registration,
     identity,
 )
-from service.store import BusyPoolError, Catalogue, OtherKindError, UnknownPoolError
+from service.store import (
+    BusyPoolError,
+    Catalogue,
+    OtherKindError,
+    SellerLeftOutError,
+    UnknownPoolError,
+)
 
 Entry = tuple[int, OpportunityRegistration | OpenBookingError]
 """The index of an entry, and the entry or why it is refused."""
 
 POOL: Final = "CapacityPool"
-DEFAULT_SELLER: Final = "default"
 _AT_ONCE: Final = 256
 _ERRORS_IN_FULL: Final = 100
 _OUTCOMES: Final = {1: "registered", 2: "updated", 3: "unchanged"}
@@ -82,14 +88,15 @@ async def _register(
             " first."
         )
     except OtherKindError:
-        return OpenBookingError(
-            f"$.@type: {entry.id} is both a CapacityPool and an Opportunity; use two ids."
-        )
+        message = f"$.@type: {entry.id} is both a CapacityPool and an Opportunity; use two ids."
+    except SellerLeftOutError:
+        message = SELLER_LEFT_OUT
     except BusyPoolError as error:
-        return OpenBookingError(
+        message = (
             f"$.capacityPools: too many Opportunities draw on {error}; withdraw those that are"
             " over."
         )
+    return OpenBookingError(message)
 
 
 async def _registered(
@@ -107,7 +114,7 @@ async def _registered(
     if len(pools) < len(entry.capacity_pools) or (pools and entry.type == POOL):
         raise OpenBookingError("$.capacityPools: name each pool once, and none for a pool.")
     return await catalogue.register(
-        named or seller or DEFAULT_SELLER,
+        named or seller or await catalogue.default_seller(),
         entry.id,
         kind=entry.type,
         capacity=capacity,
@@ -122,7 +129,7 @@ def price_text(offer: OfferRegistration) -> str:
     """Return an offer's price as the ledger keeps it: exact, with its currency."""
     if offer.price is None:
         return ""
-    return f"{offer.price:f} {offer.price_currency or ''}".rstrip()
+    return f"{offer.price} {offer.price_currency or ''}".rstrip()
 
 
 def spaces(entry: OpportunityRegistration) -> tuple[int | None, int | None]:

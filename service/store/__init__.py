@@ -7,14 +7,16 @@ from service.redis.errors import (
     StoreError,
 )
 from service.store.catalogue import Catalogue
-from service.store.keys import OrderKey, digest
+from service.store.keys import DEFAULT_SELLER, DefaultOrderKey, OrderKey, digest
 from service.store.orders import Cancellation, Terms
 from service.store.refusals import (
     BusyPoolError,
+    DeletedOrderError,
     NoOrderItemsError,
     OrderExistsError,
     OtherKindError,
     ProposalDecidedError,
+    SellerLeftOutError,
     TooManyLeasesError,
     TotalMismatchError,
     UnknownOrderError,
@@ -35,11 +37,14 @@ from service.store.replies import (
 from service.store.store import Store
 
 __all__ = [
+    "DEFAULT_SELLER",
     "Availability",
     "BookedItem",
     "BusyPoolError",
     "Cancellation",
     "Catalogue",
+    "DefaultOrderKey",
+    "DeletedOrderError",
     "HeldItem",
     "HeldLease",
     "Item",
@@ -54,6 +59,7 @@ __all__ = [
     "OutcomeUnknownError",
     "ProposalDecidedError",
     "Reason",
+    "SellerLeftOutError",
     "Shortage",
     "Store",
     "StoreError",

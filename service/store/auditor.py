@@ -168,6 +168,9 @@ class Auditor:
             "recount",
             counts.keys,
             RecountKeys(f"{counts.keys.name}:leases:{counts.rest}"),
-            (*RecountArguments(seen, surplus), *(part for pair in surpluses.items() for part in pair)),
+            (
+                *RecountArguments(seen, surplus),
+                *(part for pair in surpluses.items() for part in pair),
+            ),
             {},
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.redis.call import Part
 from service.redis.errors import NothingSentError
 from service.redis.nodes import Nodes
-from service.store.keys import Keys, PartitionKeys
+from service.store.keys import DEFAULT_SELLER, Keys, PartitionKeys
 from service.store.observer import UNOBSERVED, Observer, settled
+from service.store.refusals import SellerLeftOutError
 from service.store.replies import Item
 from service.store.scripts import load_scripts
 
@@ -42,6 +44,31 @@ class Calls:
         self.nodes = nodes
         self.observer = observer
         self._scripts = load_scripts()
+        self._has_default = self._has_others = False
+
+    async def default_seller(self) -> str:
+        """Return the Seller of a call that names none.
+
+        Whoever was registered once stays so, and nothing is asked about it again.
+
+        Raises:
+            SellerLeftOutError: Others have Opportunities, and `DEFAULT_SELLER` is not registered.
+
+        """
+        if not self._has_default:
+            key, feeds = self.keys.seller(DEFAULT_SELLER).seller, self.keys.partitions()
+            exists, *sizes = await asyncio.gather(
+                self.nodes.of(key).command("EXISTS", key),
+                *(
+                    self.nodes.of(keys.name).command("ZCARD", keys.feed)
+                    for keys in (() if self._has_others else feeds)
+                ),
+            )
+            self._has_default = exists > 0
+            self._has_others = self._has_others or any(sizes)
+        if self._has_others and not self._has_default:
+            raise SellerLeftOutError
+        return DEFAULT_SELLER
 
     async def run(
         self,

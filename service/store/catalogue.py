@@ -36,6 +36,7 @@ class Catalogue:
         """Keep the catalogue where `calls` go."""
         self._calls = calls
         self._keys = calls.keys
+        self.default_seller = calls.default_seller
 
     async def register(
         self,

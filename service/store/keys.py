@@ -19,6 +19,14 @@ class OrderKey(NamedTuple):
     uuid: str
 
 
+class DefaultOrderKey(OrderKey):
+    """What names an Order where the call left its Seller out, so that it is `DEFAULT_SELLER`'s."""
+
+
+DEFAULT_SELLER: Final = "default"
+"""The Seller of a deployment that has just one."""
+
+
 def digest(*parts: str) -> str:
     """Return 16 characters that stand for ids of any length in a key.
 

@@ -7,8 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from service.redis.call import Part
 from service.store.calls import Basket, Calls
-from service.store.keys import OrderKey, owner
+from service.store.keys import DefaultOrderKey, OrderKey, owner
 from service.store.refusals import (
+    DeletedOrderError,
     ProposalDecidedError,
     UnknownOrderError,
     UnknownOrderItemError,
@@ -42,7 +43,7 @@ from service.store.scripts import (
 )
 
 _BEFORE: Final = 2
-_REFUSED: Final = 3
+_LACKING: Final = 3
 _UNKNOWN: Final = -1
 _OTHERWISE: Final = -2
 
@@ -66,7 +67,8 @@ class Cancellation(NamedTuple):
 class Orders:
     """What Orders hold and have booked.
 
-    Every verb raises `NothingSentError` or `OutcomeUnknownError` when Redis does not answer.
+    Every verb raises `NothingSentError` or `OutcomeUnknownError` when Redis does not answer, and
+    `SellerLeftOutError` where the Order's Seller was left out and has to be said.
     """
 
     def __init__(self, calls: Calls) -> None:
@@ -107,8 +109,9 @@ class Orders:
         )
         reply = await self._run("quote", order, QuoteKeys, arguments, basket)
         raise_refusal(reply)
-        self._observe(step, reply[2], *reply[4:])
-        return Quotation(reply[1], reply[2], availabilities(reply[3], basket))
+        self._observe(step, reply[2], *reply[5:])
+        said = availabilities(reply[4], basket)
+        return Quotation(reply[1], reply[2], reply[3] == 1, said)
 
     async def propose(
         self,
@@ -127,13 +130,13 @@ class Orders:
             basket: What it asks for.
             digest: Of the OrderItems and the customer; the same one finds the proposal again.
             terms: For how long; 0 seconds: nothing is held meanwhile.
-            total: `totalPaymentDue` as a decimal number, or `""`.
+            total: `totalPaymentDue` as `"<amount> <currency>"`, without what was left out.
             refused: How many OrderItems the caller has already refused.
 
         Raises:
             OrderExistsError: The Order UUID is that of an Order or of another proposal.
             TooManyLeasesError: A new lease would be one too many.
-            TotalMismatchError: The guaranteed prices make another sum.
+            TotalMismatchError: The prices make another sum.
 
         """
         arguments = ProposeArguments(
@@ -141,8 +144,8 @@ class Orders:
         )
         reply = await self._run("propose", order, ProposeKeys, arguments, basket)
         raise_refusal(reply)
-        if reply[0] == _REFUSED:
-            return Booking(availabilities=availabilities(reply[2], basket), now=reply[1])
+        if reply[0] >= _LACKING:
+            return _refused(reply, basket)
         before = reply[0] == _BEFORE
         if not before:
             self._calls.observer.happened("proposed")
@@ -164,12 +167,12 @@ class Orders:
             basket: What it books; empty to book what was proposed.
             digest: Of the OrderItems and the customer; the same one finds the Order again. `""`
                 books what was proposed.
-            total: `totalPaymentDue` as a decimal number, or `""`.
+            total: `totalPaymentDue` as `"<amount> <currency>"`, without what was left out.
             refused: How many OrderItems the caller has already refused.
 
         Raises:
             OrderExistsError: The Order UUID is that of an Order with another digest.
-            TotalMismatchError: The guaranteed prices make another sum.
+            TotalMismatchError: The prices make another sum.
             ProposalDecidedError: The proposal was rejected.
             NoOrderItemsError: There is nothing to book.
 
@@ -177,8 +180,8 @@ class Orders:
         arguments = BookArguments(self._keys.holder(*order), digest, refused, total)
         reply = await self._run("book", order, BookKeys, arguments, basket)
         raise_refusal(reply)
-        if reply[0] == _REFUSED:
-            return Booking(availabilities=availabilities(reply[2], basket), now=reply[1])
+        if reply[0] >= _LACKING:
+            return _refused(reply, basket)
         before = reply[0] == _BEFORE
         if not before:
             self._calls.observer.happened("booked")
@@ -267,23 +270,31 @@ class Orders:
 
         Raises:
             UnknownOrderError: It holds nothing.
+            DeletedOrderError: It was deleted.
 
         """
         reply = await self._run("look", order, LookKeys, ())
         if reply[0] == _UNKNOWN:
             raise UnknownOrderError
-        return HeldLease(reply[1], reply[2], held_items(reply[3:]))
+        if reply[0] == _OTHERWISE:
+            raise DeletedOrderError
+        return HeldLease(reply[1], reply[2], reply[3] == 1, held_items(reply[4:]))
 
     async def record(self, order: OrderKey) -> OrderRecord:
         """Return an Order or OrderProposal.
 
         Raises:
-            UnknownOrderError: There is none, or it was deleted.
+            UnknownOrderError: There is none.
+            DeletedOrderError: It was deleted.
 
         """
+        if isinstance(order, DefaultOrderKey):
+            await self._calls.default_seller()
         holder = self._keys.holder(*order)
         [key] = self._keys.seller(order.seller).of(order, holder, ("order",))
         record = order_record(await self._calls.nodes.of(key).command("HGETALL", key))
+        if record.state == "deleted":
+            raise DeletedOrderError
         if not record.items:
             raise UnknownOrderError
         return record
@@ -308,6 +319,8 @@ class Orders:
         arguments: Sequence[Part],
         basket: Basket | None = None,
     ) -> list[Any]:
+        if isinstance(order, DefaultOrderKey):
+            await self._calls.default_seller()
         seller = self._keys.seller(order.seller)
         groups = {
             self._keys.ref(order.seller, opportunity): items
@@ -320,3 +333,10 @@ class Orders:
             arguments,
             groups,
         )
+
+
+def _refused(reply: Sequence[Any], basket: Basket) -> Booking:
+    """Return a refusal of B or P."""
+    code, now, groups = reply
+    said = availabilities(groups, basket)
+    return Booking(availabilities=said, is_lacking=code == _LACKING, now=now)

@@ -19,12 +19,16 @@ class UnknownOrderError(Exception):
     """There is no such Order, OrderProposal or lease."""
 
 
+class DeletedOrderError(UnknownOrderError):
+    """There is no such Order any more: it was deleted."""
+
+
 class TooManyLeasesError(Exception):
     """The Booking Partner may have no more leases; the argument is the seconds until it may."""
 
 
 class TotalMismatchError(Exception):
-    """The sum of the guaranteed prices is another one: the argument, a decimal number."""
+    """The sum of the prices is another one: the argument, as a price is written."""
 
 
 class ProposalDecidedError(Exception):
@@ -37,6 +41,10 @@ class NoOrderItemsError(Exception):
 
 class UnknownOrderItemError(Exception):
     """The Order has no OrderItem that is called like the argument."""
+
+
+class SellerLeftOutError(Exception):
+    """The call names no Seller, and the only one that it could be is not registered."""
 
 
 class UnknownPoolError(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-_ORDER_FIELDS: Final = ("state", "status", "digest", "at")
+_ORDER_FIELDS: Final = ("state", "status", "digest", "at", "gross")
 
 
 class Item(NamedTuple):
@@ -25,6 +25,8 @@ class Reason(IntEnum):
     FULL = 3
     CONFLICT = 4
     UNKNOWN_OFFER = 5
+    OTHERS_OFFER = 6
+    OTHER_CURRENCY = 7
 
 
 class Shortage(NamedTuple):
@@ -36,8 +38,9 @@ class Shortage(NamedTuple):
     until: int
     """Seconds since 1970: when enough of these leases will have expired; 0 where none stands
     against it."""
-    pool: str
-    """The `@id` of the pool that is short, `""` for the Opportunity itself."""
+    limit: str
+    """The `@id` of the pool that is short, `""` for the Opportunity itself; or the Order's
+    currency."""
 
 
 class Availability(NamedTuple):
@@ -70,6 +73,8 @@ class Quotation(NamedTuple):
     """Redis's clock, in seconds since 1970."""
     expires: int
     """Seconds since 1970 when the lease expires; 0: nothing is held."""
+    is_gross: bool
+    """Whether the prices are what is paid, taxes and all (rule 18)."""
     availabilities: list[Availability | None]
 
 
@@ -93,6 +98,8 @@ class OrderRecord(NamedTuple):
     """`proposed`, `booked` or `deleted`; `""`: there is none."""
     status: str
     """Of a proposal: `AwaitingSellerConfirmation` or what was decided."""
+    is_gross: bool
+    """Whether prices were what is paid when it was made: its answer stays the same (rule 17)."""
     items: list[BookedItem]
 
 
@@ -107,6 +114,8 @@ class Booking(NamedTuple):
     """Of a proposal: when its lease expires, in seconds since 1970; 0: nothing is held."""
     availabilities: Sequence[Availability | None] = ()
     """Of a refusal: what may be had, in the basket's order."""
+    is_lacking: bool = False
+    """Of a refusal: whether spaces are lacking for any OrderItem (rule 16)."""
     now: int = 0
     """Of a refusal: Redis's clock, in seconds since 1970."""
 
@@ -127,6 +136,8 @@ class HeldLease(NamedTuple):
     expires: int
     """Seconds since 1970."""
     step: int
+    is_gross: bool
+    """As of a `Quotation`."""
     items: list[HeldItem]
 
 
@@ -168,4 +179,5 @@ def order_record(flat: Sequence[bytes]) -> OrderRecord:
             position, offer, price, id_, status = row.split("\t")
             items.append(BookedItem(kind, opportunity, int(position), offer, price, id_, status))
     items.sort(key=lambda item: item.position)
-    return OrderRecord(fields.get("state", ""), fields.get("status", ""), items)
+    is_gross = fields.get("gross") == "1"
+    return OrderRecord(fields.get("state", ""), fields.get("status", ""), is_gross, items)

@@ -151,6 +151,8 @@ class LookKeys(NamedTuple):
     """KEYS of `look`; a pair per Opportunity follows."""
 
     lease: str
+    order: str
+    seller: str
 
 
 class RegisterKeys(NamedTuple):

@@ -21,7 +21,7 @@ _SECONDS: Final = 1_000_000
 _OLDEST_MICROSECONDS: Final = 10**12
 """What is less is in seconds: an earlier release wrote it."""
 
-_ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at"}
+_ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at", b"gross"}
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
 _LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}

@@ -23,6 +23,8 @@ UUIDS = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(10)]
 PUBLISHED_UUID = "e11429ea-467f-4270-ab62-e47368996fe8"
 
 ITEM: Mapping[str, Any] = {"orderedItem": SESSION, "acceptedOffer": OFFER}
+OTHER_SESSION = "https://example.com/events/452/subEvents/133"
+OTHER_ITEM: Mapping[str, Any] = {**ITEM, "orderedItem": OTHER_SESSION}
 
 
 class Answer(NamedTuple):
@@ -102,7 +104,7 @@ class FrontEnd:
         **more: object,
     ) -> None:
         """Register a session with one Offer, or change it."""
-        offer = {"@id": OFFER, "price": price, "priceCurrency": currency}
+        offer = {"@id": OFFER, "price": price, "priceCurrency": currency or None}
         await self.register(
             {
                 "@type": "ScheduledSession",
@@ -160,3 +162,9 @@ class FrontEnd:
         status = {"orderItemStatus": f"{OPENACTIVE}CustomerCancelled"}
         body = {"orderedItem": [status | {**name} for name in named]}
         return await self.call("PATCH", f"/orders/{uuid}", body)
+
+
+def due(price: object, currency: str | None = None) -> dict[str, object]:
+    """Return what the Broker expects to pay."""
+    total = {"@type": "PriceSpecification", "price": price, "priceCurrency": currency}
+    return {"totalPaymentDue": total}

@@ -63,6 +63,10 @@ class RecordingLedger:
         self._note("release", key)
         return 2
 
+    async def default_seller(self) -> str:
+        """Know no other Seller."""
+        return "default"
+
     async def inspect(self, seller: str, ids: Sequence[str]) -> list[Opportunity]:
         """Know no Opportunity."""
         self._note(f"inspect {seller}", ids)

@@ -83,6 +83,7 @@ async def test_an_order_item_that_is_not_there_cancels_nothing(desk: FrontEnd) -
 
 async def test_what_is_left_to_pay_is_shown(desk: FrontEnd) -> None:
     """A look sums what is confirmed; a repeated B still gets the body of the first (rule 17)."""
+    await desk.policy("TaxGross")
     await desk.sell(5, 10)
     booked = await desk.book(ORDER, ITEM, ITEM)
     await desk.cancel(ORDER, {"position": 0})

@@ -79,7 +79,6 @@ async def test_what_is_answered_is_counted(client: Client) -> None:
         "OpportunityCapacityIsReservedByLeaseError": 2,
         "OpportunityHasInsufficientCapacityError": 2,
         "OpenBookingError": 1,
-        "UnableToProcessOrderItemError": 1,
         "UnknownOrIncorrectEndpointError": 1,
     }
     assert seen["lease_leases_total", "granted"] == 1

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+import json
 
 import pytest
 
-from tests.http.front_end import ITEM, OFFER, SESSION, UUIDS, FrontEnd
+from tests.http.front_end import (
+    ITEM,
+    OFFER,
+    OTHER_ITEM,
+    OTHER_SESSION,
+    SESSION,
+    UUIDS,
+    FrontEnd,
+    due,
+)
 
 ORDER, OTHER = UUIDS[:2]
-OTHER_SESSION = "https://example.com/events/452/subEvents/133"
+
 LIES = {
     "orderedItem": {
         "@type": "ScheduledSession",
@@ -30,6 +38,7 @@ LIES = {
 
 async def test_a_leased_price_is_guaranteed(desk: FrontEnd) -> None:
     """The price of the first lease stays until B, whatever is registered meanwhile (rule 13)."""
+    await desk.policy("TaxGross")
     await desk.sell(5, 10)
     assert (await desk.c1(ORDER, ITEM)).prices == [10]
     await desk.sell(5, 99)
@@ -42,6 +51,7 @@ async def test_a_leased_price_is_guaranteed(desk: FrontEnd) -> None:
 
 async def test_an_item_that_is_added_later_has_that_days_price(desk: FrontEnd) -> None:
     """Prices are guaranteed per OrderItem, the oldest guarantee first (rule 13)."""
+    await desk.policy("TaxGross")
     await desk.sell(5, 10)
     await desk.c2(ORDER, ITEM)
     await desk.sell(5, 12)
@@ -65,6 +75,7 @@ async def test_what_the_broker_says_of_prices_and_capacities_changes_nothing(
     desk: FrontEnd,
 ) -> None:
     """Absurd prices and capacities in C1, C2, P and B get the answers of a plain request."""
+    await desk.policy("TaxGross")
     await desk.sell(1, 10)
     for ask in (desk.c1, desk.c2):
         honest, absurd = await ask(ORDER, ITEM), await ask(OTHER, LIES)
@@ -80,115 +91,85 @@ async def test_what_the_broker_says_of_prices_and_capacities_changes_nothing(
     assert (ledger["maximumAttendeeCapacity"], ledger["booked"], ledger["leased"]) == (1, 1, 0)
 
 
-@pytest.mark.parametrize(
-    ("prices", "total"),
-    [
-        ((0.1, 0.2), Decimal("0.3")),
-        ((0.01,) * 10, Decimal("0.1")),
-        ((999_999_999.999999, 0.000001), Decimal(1_000_000_000)),
-        ((999_999_999.999999,) * 3, Decimal("2999999999.999997")),
-        ((0, 0), Decimal(0)),
-    ],
-)
-async def test_the_total_is_exact(
-    desk: FrontEnd, prices: tuple[float, ...], total: Decimal
-) -> None:
-    """`totalPaymentDue` is a decimal sum, never one of binary floats."""
-    items = []
-    for number, price in enumerate(prices):
-        await desk.sell(1, price, id_=f"{SESSION}/{number}")
-        items.append({"orderedItem": f"{SESSION}/{number}", "acceptedOffer": OFFER})
-    quoted = await desk.c2(ORDER, *items)
-    assert quoted.total == total
-    assert quoted.body["totalPaymentDue"]["priceCurrency"] == "GBP"
-    assert (await desk.book(ORDER, *items)).total == total
-
-
-@pytest.mark.parametrize("second", [(10, "EUR"), (None, "GBP")])
-async def test_no_total_where_it_would_not_be_one(desk: FrontEnd, second: tuple[Any, str]) -> None:
-    """Mixed currencies, or a price that is not known, give no `totalPaymentDue`."""
+async def test_a_price_that_is_written_otherwise_is_the_same(desk: FrontEnd) -> None:
+    """However a price is written, as a number or a string, it is one price (rule 18)."""
     await desk.sell(5, 10)
-    await desk.sell(5, second[0], id_=OTHER_SESSION, currency=second[1])
-    mixed = (ITEM, {**ITEM, "orderedItem": OTHER_SESSION})
-    for answer in (
-        await desk.c1(ORDER, *mixed),
-        await desk.look(ORDER),
-        await desk.propose(ORDER, *mixed),
-        await desk.book(ORDER, *mixed),
-    ):
-        assert answer.status in {200, 201}
-        assert answer.total is None
+    for price in (10.0, "10", "10.000000000", "1e1"):
+        offer = {"@id": OFFER, "price": price, "priceCurrency": "GBP"}
+        entry = {"@type": "ScheduledSession", "@id": SESSION, "maximumAttendeeCapacity": 5}
+        done = await desk.call("PUT", "/opportunities", [entry | {"offers": [offer]}])
+        assert done.body["unchanged"] == 1
 
 
-async def test_the_total_is_of_what_can_be_had(desk: FrontEnd) -> None:
-    """`totalPaymentDue` sums the OrderItems without error: none of them, 0."""
-    await desk.sell(1, 10)
-    quoted = await desk.c2(ORDER, ITEM, ITEM)
-    assert (quoted.status, quoted.total) == (409, 10)
-    await desk.book(OTHER, ITEM)
-    quoted = await desk.c2(ORDER, ITEM, ITEM)
-    assert (quoted.errors, quoted.total) == (["OpportunityIsFullError"] * 2, 0)
+@pytest.mark.parametrize("price", ["+10", " 10 ", "1_0", "１０", "0x1", "NaN", "", -1])  # noqa: RUF001 - digits that Python reads
+async def test_a_price_that_is_none_is_refused_by_its_place(desk: FrontEnd, price: object) -> None:
+    """What is no decimal number of JSON costs its entry, and the place is named (rule 24)."""
+    offers = [{"@id": OFFER, "price": price}]
+    entry = {"@type": "ScheduledSession", "@id": SESSION, "maximumAttendeeCapacity": 5}
+    done = await desk.call("PUT", "/opportunities", [entry | {"offers": offers}])
+    [refused] = done.body["errors"]
+    assert "`price`" in refused["error"]["description"]
+    assert "$.offers[0]" in refused["error"]["description"]
+    await desk.sell(5)
+    answer = await desk.book(ORDER, ITEM, **due(price))
+    assert answer.error == (400, "OpenBookingError")
+    assert "`price`" in answer.body["description"]
+    assert "$.totalPaymentDue" in answer.body["description"]
 
 
-def due(price: object) -> dict[str, object]:
-    """Return what the Broker expects to pay."""
-    return {"totalPaymentDue": {"@type": "PriceSpecification", "price": price}}
-
-
-@pytest.mark.parametrize("verb", ["propose", "book"])
-async def test_another_total_is_refused(desk: FrontEnd, verb: str) -> None:
-    """Gross, guaranteed prices make another sum: 400, and the lease is sustained (rule 18)."""
+async def sell_in_two_currencies(desk: FrontEnd) -> None:
+    """Sell one session in pounds and another in euros, gross."""
     await desk.policy("TaxGross")
-    await desk.sell(5, 10.10)
-    leased = await desk.c2(ORDER, ITEM, ITEM)
-    await desk.sell(5, 99)
-    call = getattr(desk, verb)
-    for wrong in (20, 20.200001, 198, 0):
-        refused = await call(ORDER, ITEM, ITEM, **due(wrong))
-        assert refused.error == (400, "TotalPaymentDueMismatchError")
-        assert "20.2" in refused.body["description"]
-    assert (await desk.look(ORDER)).expires == leased.expires
-    assert (await call(ORDER, ITEM, ITEM, **due(20.20))).status == 201
+    await desk.sell(5, 10, currency="GBP")
+    await desk.sell(5, 12, id_=OTHER_SESSION, currency="EUR")
 
 
-async def test_the_total_of_a_proposal_is_checked_when_it_is_booked(desk: FrontEnd) -> None:
-    """B without OrderItems knows the guaranteed prices of the proposal (rules 18 and 19)."""
-    await desk.policy("TaxGross")
-    await desk.sell(5, 10)
-    await desk.propose(ORDER, ITEM)
-    path = f"/orders/{ORDER}"
-    refused = await desk.call("PUT", path, due(9))
-    assert refused.error == (400, "TotalPaymentDueMismatchError")
-    assert (await desk.call("PUT", path, due(10))).status == 201
+@pytest.mark.parametrize("is_swapped", [False, True])
+async def test_an_order_has_one_currency(desk: FrontEnd, *, is_swapped: bool) -> None:
+    """The price of the first position decides; in another, an OrderItem is refused (rule 18)."""
+    await sell_in_two_currencies(desk)
+    items = [{**ITEM, "position": 3}, {**OTHER_ITEM, "position": 1 if is_swapped else 8}]
+    errors = [None, "UnacceptableOfferError"]
+    prices, other = ([12, 10], "GBP") if is_swapped else ([10, 12], "EUR")
+    for quote in (desk.c1, desk.c2):
+        quoted = await quote(ORDER, *items)
+        assert (quoted.status, quoted.errors, quoted.prices) == (409, errors, prices)
+        assert quoted.total == prices[0]
+        refused = quoted.body["orderedItem"][1]
+        assert refused["acceptedOffer"]["priceCurrency"] == other
+        assert refused["orderedItem"]["remainingAttendeeCapacity"] == 5
+        assert "22" not in json.dumps(refused["error"], default=str)
+    assert len((await desk.look(ORDER)).body["orderedItem"]) == 1
+    for book in (desk.propose, desk.book):
+        answer = await book(ORDER, *items, **due(22))
+        assert answer.error == (409, "UnableToProcessOrderItemError")
+        assert answer.errors == errors
+    assert await desk.free() + await desk.free(OTHER_SESSION) == 9
 
 
-async def test_a_total_counts_only_for_gross_prices(desk: FrontEnd) -> None:
-    """Where the policy says `TaxNet`, or there is none, the sum is not compared (rule 18)."""
-    await desk.sell(5, 10)
+async def test_a_price_that_changed_its_currency_is_another(desk: FrontEnd) -> None:
+    """A guaranteed price keeps its currency, and what is added must have the same (rule 18)."""
+    await sell_in_two_currencies(desk)
     await desk.c2(ORDER, ITEM)
-    assert (await desk.book(ORDER, ITEM, **due(7))).status == 201
-    await desk.policy("TaxNet")
-    await desk.c2(OTHER, ITEM)
-    assert (await desk.book(OTHER, ITEM, **due(7))).status == 201
+    await desk.sell(5, 11, currency="EUR")
+    quoted = await desk.c2(ORDER, ITEM, ITEM)
+    assert quoted.errors == [None, "UnacceptableOfferError"]
+    assert quoted.prices == [10, 11]
+    assert (await desk.book(ORDER, ITEM, ITEM)).error == (409, "UnableToProcessOrderItemError")
+    assert (await desk.book(ORDER, ITEM, **due(10, "GBP"))).total == 10
 
 
-async def test_a_total_counts_only_where_all_prices_are_guaranteed(desk: FrontEnd) -> None:
-    """Without a lease, or with an item beyond it, the sum is not compared (rule 18)."""
-    await desk.policy("TaxGross")
-    await desk.sell(5, 10)
-    assert (await desk.book(ORDER, ITEM, **due(7))).status == 201
-    await desk.c2(OTHER, ITEM)
-    assert (await desk.book(OTHER, ITEM, ITEM, **due(7))).status == 201
-    await desk.sell(5, None, id_=OTHER_SESSION)
-    unpriced = {**ITEM, "orderedItem": OTHER_SESSION}
-    await desk.c2(UUIDS[2], unpriced)
-    assert (await desk.book(UUIDS[2], unpriced, **due(7))).status == 201
-
-
-@pytest.mark.parametrize("price", [-1, 1e13, 0.0000001, "ten", "NaN"])
-async def test_a_total_that_is_no_money_is_refused(desk: FrontEnd, price: object) -> None:
-    """A `totalPaymentDue` that is no amount of money gives a 400 by its place (rule 24)."""
-    await desk.sell(1)
-    refused = await desk.book(ORDER, ITEM, **due(price))
-    assert refused.error == (400, "OpenBookingError")
-    assert "$.totalPaymentDue" in refused.body["description"]
+async def test_what_is_held_stays_held_beside_another_currency(desk: FrontEnd) -> None:
+    """An OrderItem that is held is kept, though one before it is in another currency (rule 18)."""
+    await sell_in_two_currencies(desk)
+    held = await desk.c2(ORDER, ITEM)
+    await desk.sell(5, 99)
+    quoted = await desk.c2(ORDER, OTHER_ITEM, ITEM, ITEM)
+    assert quoted.errors == [None, "UnacceptableOfferError", "UnacceptableOfferError"]
+    assert quoted.prices == [12, 10, 99]
+    assert await desk.free() == 4
+    assert await desk.free(OTHER_SESSION) == 4
+    refused = await desk.book(ORDER, OTHER_ITEM, ITEM)
+    assert refused.error == (409, "UnableToProcessOrderItemError")
+    booked = await desk.book(ORDER, ITEM)
+    assert (booked.status, booked.prices, booked.total) == (201, held.prices, 10)

@@ -164,7 +164,7 @@ async def test_what_cannot_be_proposed_is_refused_with_its_items(desk: FrontEnd)
     leased = await desk.c2(ORDER, ITEM)
     await desk.c2(OTHER, ITEM)
     refused = await desk.propose(ORDER, ITEM, ITEM, ITEM)
-    assert refused.error == (409, "UnableToProcessOrderItemError")
+    assert refused.error == (409, "OpportunityHasInsufficientCapacityError")
     assert refused.errors == [None, None, "OpportunityCapacityIsReservedByLeaseError"]
     assert int(refused.headers["Retry-After"]) > 0
     assert (await desk.look(ORDER)).expires == leased.expires

@@ -15,6 +15,7 @@ from tests.model.words import (
     POOL,
     RESERVED,
     SEVERITY,
+    UNACCEPTABLE_OFFER,
     UNKNOWN_OFFER,
     UNKNOWN_OPPORTUNITY,
     Holding,
@@ -32,6 +33,8 @@ class Judgement(NamedTuple):
     keep: dict[str, list[Item]]
     """What the Order holds of each Opportunity, if the call leases."""
     retry_after: int | None
+    is_lacking: bool
+    """Whether spaces are lacking for any OrderItem by rule 1."""
 
     @property
     def refused(self) -> bool:
@@ -117,7 +120,12 @@ class Capacity:
         `only_held`: it gets nothing new; None: nothing new where anything is refused.
         """
         asked = self._read(key, basket)
-        items, shortages = self._judged(key, asked)
+        foreign = self._foreign(key, asked)
+        judged, shortages, is_lacking = self._judged(key, asked, foreign)
+        items = [
+            item._replace(error=UNACCEPTABLE_OFFER) if item.position in foreign else item
+            for item in judged
+        ]
         lease = self.lease(key)
         if only_held is None:
             only_held = any(item.error for item in items)
@@ -125,7 +133,7 @@ class Capacity:
         for id_ in dict.fromkeys(item.opportunity for item in asked if not item.error):
             mine = [
                 now
-                for now, before in zip(items, asked, strict=True)
+                for now, before in zip(judged, asked, strict=True)
                 if before.opportunity == id_ and not before.error
             ]
             held = lease.holdings[id_].items if lease and id_ in lease.holdings else []
@@ -136,13 +144,15 @@ class Capacity:
             items,
             {id_: rows for id_, rows in keep.items() if rows},
             self._retry_after(key, shortages),
+            is_lacking,
         )
 
     def _read(self, key: Key, basket: list[Item]) -> list[Item]:
         """Return a basket in order of position, with prices and the errors of rule 4.
 
         What the Order holds already is guaranteed, first come first served, even after its offer
-        was taken off sale (rule 13).
+        was taken off sale (rule 13). What is in another currency than the first price has an
+        error too, unless it is held: that is kept, see `_foreign`.
         """
         items = []
         for item, held in zip(sorted(basket), self.guarantees(key, sorted(basket)), strict=True):
@@ -155,8 +165,28 @@ class Capacity:
                 price = (held.price if held else None) or thing.offers.get(item.offer)
                 is_known = held or not thing.offers or item.offer in thing.offers
                 error = "" if is_known else UNKNOWN_OFFER
+                if error and any(self._sells(other, item.offer) for other in basket):
+                    error = UNACCEPTABLE_OFFER
                 items.append(item._replace(kind=thing.kind, price=price, error=error))
-        return items
+        return [
+            item._replace(error=UNACCEPTABLE_OFFER)
+            if not item.error and not is_held and _is_foreign(item, items)
+            else item
+            for item, is_held in zip(items, self.guarantees(key, items), strict=True)
+        ]
+
+    def _foreign(self, key: Key, items: list[Item]) -> set[int]:
+        """Return the positions of what is held in another currency than the first (rule 18)."""
+        return {
+            item.position
+            for item, held in zip(items, self.guarantees(key, items), strict=True)
+            if held and not item.error and _is_foreign(item, items)
+        }
+
+    def _sells(self, item: Item, offer: str) -> bool:
+        """Tell whether an OrderItem is of an Opportunity that has this offer, and says so."""
+        is_known = self.is_registered(item.opportunity)
+        return item.offer == offer and is_known and offer in self.things[item.opportunity].offers
 
     def guarantees(self, key: Key, items: list[Item]) -> list[Item | None]:
         """Return for every OrderItem the one of the lease that it repeats."""
@@ -167,8 +197,10 @@ class Capacity:
         found = [queues.get((item.opportunity, item.offer)) for item in items]
         return [queue.pop(0) if queue else None for queue in found]
 
-    def _judged(self, key: Key, asked: list[Item]) -> tuple[list[Item], list[Shortage]]:
-        """Return every OrderItem with its error, and what the reserved ones are short of.
+    def _judged(
+        self, key: Key, asked: list[Item], foreign: set[int]
+    ) -> tuple[list[Item], list[Shortage], bool]:
+        """Return every OrderItem with its error, what the reserved lack, and whether any does.
 
         What the Order holds and asks for again is counted first; then what is new, in order of
         position, over the whole basket.
@@ -180,7 +212,7 @@ class Capacity:
         for id_, spaces in kept.items():
             taken.update({name: spaces * n for name, n in self._draws(id_).items()})
         demand, rank, repeated = taken.copy(), Counter[str](), Counter[str]()
-        judged, reserved = [], []
+        judged, reserved, is_lacking = [], [], False
         for item in asked:
             if item.error:
                 judged.append(item)
@@ -192,8 +224,9 @@ class Capacity:
             shortages = []
             for name, n in draws.items():
                 available, others = self._available(key, name), self._leased(name, but=key)
+                so_far = (repeated if is_kept else demand)[name]
+                is_lacking = is_lacking or so_far > available
                 if (repeated[name] if is_kept else taken[name] + n) > available:
-                    so_far = (repeated if is_kept else demand)[name]
                     error = RESERVED if so_far <= available + others else INSUFFICIENT
                     error = FULL if self._room(name) <= 0 else error
                     shortages.append(Shortage(error, name, so_far, others))
@@ -204,15 +237,19 @@ class Capacity:
             if not error and not is_kept:
                 given[id_] += 1
                 taken.update(draws)
-            is_reserved = error == RESERVED
+            is_reserved = error == RESERVED and item.position not in foreign
             reserved += shortages if is_reserved else []
             others_hold = worst.others if is_reserved else None
             judged.append(item._replace(error=error, others=others_hold))
         fitting = Counter(item.opportunity for item in judged if not item.error)
-        return [
-            self._with_remaining(key, item, taken, given, fitting[item.opportunity])
-            for item in judged
-        ], reserved
+        return (
+            [
+                self._with_remaining(key, item, taken, given, fitting[item.opportunity])
+                for item in judged
+            ],
+            reserved,
+            is_lacking,
+        )
 
     def _with_remaining(
         self, key: Key, item: Item, taken: Counter[str], given: Counter[str], fitting: int
@@ -279,3 +316,9 @@ class Capacity:
     def live_leases(self) -> Iterator[tuple[Key, Lease]]:
         """Yield the leases that have not expired, also those that hold nothing any more."""
         return ((key, lease) for key, lease in self.leases.items() if lease.expires > self.now)
+
+
+def _is_foreign(item: Item, basket: list[Item]) -> bool:
+    """Tell whether a price is in another currency than the first of a basket, by position."""
+    currencies = [other.price[1] for other in basket if other.price and other.price[1]]
+    return item.price is not None and item.price[1] not in {"", *currencies[:1]}

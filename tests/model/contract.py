@@ -8,12 +8,12 @@ seconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from tests.model.capacity import Capacity
 from tests.model.words import (
     INSUFFICIENT,
     Answer,
+    Due,
     Holding,
     Item,
     Key,
@@ -51,7 +51,8 @@ class Seller(Capacity):
             self._hold(key, 0, judged.keep, 0)
         lease = self.lease(key)
         expires = lease.expires if lease else 0
-        return Answer(judged.items, total(judged.items), expires, retry_after=judged.retry_after)
+        due = total(judged.items, is_gross=self.is_gross)
+        return Answer(judged.items, due, expires, retry_after=judged.retry_after)
 
     def release(self, key: Key) -> int:
         """Release: return how many spaces came back."""
@@ -68,16 +69,17 @@ class Seller(Capacity):
 
     def look_at_quote(self, key: Key) -> Answer:
         """Return what the Order holds."""
+        self._existing(key)
         lease = self._holding(key)
         items = [
             item._replace(id="", remaining=None, error="", others=None)
             for item in sorted(lease.items(), key=lambda item: item.position)
         ]
-        return Answer(items, total(items), lease.expires)
+        return Answer(items, total(items, is_gross=self.is_gross), lease.expires)
 
     # Orders
 
-    def propose(self, key: Key, basket: list[Item], customer: str, due: Decimal | None) -> Answer:
+    def propose(self, key: Key, basket: list[Item], customer: str, due: Due) -> Answer:
         """P: rule 19."""
         order = self.orders.get(key)
         if not basket:
@@ -93,7 +95,7 @@ class Seller(Capacity):
                 items = {id_: holding.items for id_, holding in holdings.items()}
                 self._hold(key, 3, items, self.later(length))
             status = "AwaitingSellerConfirmation"
-            self.orders[key] = Order("proposed", digest, status, holdings)
+            self.orders[key] = Order("proposed", digest, status, self.is_gross, holdings)
         return self.look_at_proposal(key)._replace(replayed=order is not None)
 
     def decide(self, key: Key, status: str, grace: int) -> None:
@@ -111,9 +113,7 @@ class Seller(Capacity):
             has_grace = grace and (lease.holdings or any(lease.left.values()))
             lease.expires = min(lease.expires, self.later(grace)) if has_grace else 0
 
-    def book(
-        self, key: Key, basket: list[Item] | None, customer: str, due: Decimal | None
-    ) -> Answer:
+    def book(self, key: Key, basket: list[Item] | None, customer: str, due: Due) -> Answer:
         """B: rules 15 to 19; without a basket it books what was proposed."""
         order = self.orders.get(key)
         if basket == []:
@@ -124,7 +124,7 @@ class Seller(Capacity):
             raise Refused("OpenBookingError")
         digest = order.digest if basket is None and order else (sorted(basket or []), customer)
         if order and order.state == "booked":
-            if order.digest != digest:
+            if order.digest != digest or (basket is None and not order.status):
                 raise Refused("OrderAlreadyExistsError")
             return order.confirmed()._replace(replayed=True)
         if order and "Rejected" in order.status:
@@ -135,7 +135,8 @@ class Seller(Capacity):
         self.leases.pop(key, None)
         for id_, holding in holdings.items():
             self._count_booked(id_, holding, len(holding.items))
-        self.orders[key] = Order("booked", digest, holdings=holdings)
+        status = order.status if order else ""
+        self.orders[key] = Order("booked", digest, status, self.is_gross, holdings)
         return self.orders[key].confirmed()
 
     def cancel(self, key: Key, named: list[tuple[str, str | int, str]]) -> None:
@@ -166,30 +167,43 @@ class Seller(Capacity):
 
     def look_at_proposal(self, key: Key) -> Answer:
         """Return a proposal as it stands."""
-        order = self.orders.get(key)
+        order = self._existing(key)
         if not order or order.state != "proposed":
             raise Refused("UnknownOrderError")
         lease = self.lease(key)
         expires = lease.expires if lease else 0
         items = [item._replace(status="OrderItemProposed") for item in order.items()]
-        return Answer(items, total(items), expires, order.status)
+        return Answer(items, total(items, is_gross=order.is_gross), expires, order.status)
 
     def look_at_order(self, key: Key) -> Answer:
         """Return an Order as it stands."""
-        order = self.orders.get(key)
+        order = self._existing(key)
         if not order or order.state != "booked":
             raise Refused("UnknownOrderError")
         items = order.confirmed().items
         items = [
             item._replace(status=order.cancelled.get(item.position, item.status)) for item in items
         ]
-        return Answer(items, total([item for item in items if "Cancelled" not in item.status]))
+        confirmed = [item for item in items if "Cancelled" not in item.status]
+        return Answer(items, total(confirmed, is_gross=order.is_gross))
 
     # What several calls need
 
     def later(self, seconds: int) -> int:
         """Return the first whole second that is at least so long from now."""
         return -(-self.clock() // 1_000_000) + seconds
+
+    @property
+    def is_gross(self) -> bool:
+        """Whether the prices are what is paid, by the policy of today (rule 18)."""
+        return self.policy.get("tax_mode") == TAX_GROSS
+
+    def _existing(self, key: Key) -> Order | None:
+        """Return an Order, unless it is gone."""
+        order = self.orders.get(key)
+        if order and order.state == "deleted":
+            raise Refused("GoneError")
+        return order
 
     def _holding(self, key: Key) -> Lease:
         lease = self.lease(key)
@@ -249,17 +263,14 @@ class Seller(Capacity):
             for id_, items in keep.items()
         }
 
-    def _bookable(self, key: Key, basket: list[Item], due: Decimal | None) -> dict[str, Holding]:
+    def _bookable(self, key: Key, basket: list[Item], due: Due) -> dict[str, Holding]:
         """Return the whole basket, or refuse it (rules 16 and 18)."""
         judged = self.judge(key, basket)
         if judged.refused:
-            is_full = any(item.remaining == 0 for item in judged.items)
-            kind = INSUFFICIENT if is_full else "UnableToProcessOrderItemError"
+            kind = INSUFFICIENT if judged.is_lacking else "UnableToProcessOrderItemError"
             raise Refused(kind, judged.items, judged.retry_after)
-        guarantees = self.guarantees(key, judged.items)
-        prices = [held.price for held in guarantees if held and held.price]
-        is_known = len(prices) == len(basket) and self.policy.get("tax_mode") == TAX_GROSS
-        if is_known and due not in {None, sum(price for price, _ in prices)}:
+        right, told = total(judged.items, is_gross=self.is_gross), due or (None, "")
+        if right and (told[0] not in {None, right[0]} or told[1] not in {"", right[1] or told[1]}):
             raise Refused("TotalPaymentDueMismatchError")
         return self._holdings(judged.keep)
 

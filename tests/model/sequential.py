@@ -21,7 +21,7 @@ SECOND = 1_000_000
 EXISTS = "OrderAlreadyExistsError"
 UNKNOWN = "UnknownOrderError"
 NOT_WITHIN = "OrderItemNotWithinOrderError"
-UNABLE = "UnableToProcessOrderItemError"
+GONE = "GoneError"
 
 
 class Call(NamedTuple):
@@ -195,10 +195,8 @@ def _book(state: State, call: Call) -> tuple[State, Answer]:
         replayed = order.basket == call.basket
         return state, _booked(order, replayed=True) if replayed else Answer(500, EXISTS)
     items, retry_after = _judged(state, call)
-    errors = [remaining for error, remaining in items if error]
-    if errors:
-        error = INSUFFICIENT if 0 in errors else UNABLE
-        return state, Answer(409, error, items, retry_after=retry_after)
+    if any(error for error, _ in items):
+        return state, Answer(409, INSUFFICIENT, items, retry_after=retry_after)
     order = Order(call.order, call.basket)
     state = state.with_lease(call.order, ())
     return state.with_order(order, Counter(call.basket)), _booked(order)
@@ -210,8 +208,10 @@ def _booked(order: Order, *, replayed: bool = False) -> Answer:
 
 def _look_at_order(state: State, call: Call) -> tuple[State, Answer]:
     order = state.order(call.order)
-    if not order or not order.basket:
+    if not order:
         return state, Answer(404, UNKNOWN)
+    if not order.basket:
+        return state, Answer(410, GONE)
     said = ("x" if n in order.cancelled else "" for n in range(len(order.basket)))
     return state, Answer(200, items=tuple((one, None) for one in said))
 
@@ -249,7 +249,9 @@ def _release(state: State, call: Call) -> tuple[State, Answer]:
 
 
 def _look(state: State, call: Call) -> tuple[State, Answer]:
-    lease = state.lease(call.order)
+    lease, order = state.lease(call.order), state.order(call.order)
+    if order and not order.basket:
+        return state, Answer(410, GONE)
     if not lease:
         return state, Answer(404, UNKNOWN)
     return state, Answer(

@@ -16,7 +16,7 @@ from service.model import (
     OrderRequest,
     SellerPolicy,
 )
-from tests.model.words import POOL, Item, Thing
+from tests.model.words import POOL, Due, Item, Thing
 
 Struct = TypeVar("Struct")
 
@@ -77,6 +77,7 @@ other_terms = st.fixed_dictionaries(
     },
 )
 moments = st.sampled_from(["expiry", "before", "soon", "next second", "half", "long"])
+dues = st.sampled_from(["", "", "right", "wrong", "EUR", "GBP", "right EUR", "right GBP"])
 cancellations = st.lists(
     st.tuples(
         st.integers(0, 4),
@@ -119,7 +120,7 @@ def baskets(draw: st.DrawFn) -> list[Item]:
     ]
 
 
-def order_request(basket: list[Item] | None, customer: str, due: Decimal | None) -> OrderRequest:
+def order_request(basket: list[Item] | None, customer: str, due: Due) -> OrderRequest:
     """Return the body of C1, C2, P or B; the prices that a Broker names count for nothing."""
     body: dict[str, Any] = {"customer": {"givenName": customer}} if customer else {}
     if basket is not None:
@@ -131,7 +132,8 @@ def order_request(basket: list[Item] | None, customer: str, due: Decimal | None)
             for item in basket
         ]
     if due is not None:
-        body["totalPaymentDue"] = {"price": due}
+        amount, currency = due
+        body["totalPaymentDue"] = {"price": amount, "priceCurrency": currency or None}
     return _received(body, OrderRequest)
 
 

@@ -18,7 +18,7 @@ from tests.model import strategies as given
 from tests.model.game import Game
 from tests.model.player import answer_of, instant_of
 from tests.model.strategies import KINDS, OFFERS, OPENACTIVE, order_patch, order_request
-from tests.model.words import POOL, Item, Thing
+from tests.model.words import POOL, Due, Item, Thing
 
 
 class Contract(Game):
@@ -214,41 +214,42 @@ class Contract(Game):
         verb=st.sampled_from(["propose", "book"]),
         basket=given.baskets(),
         person=st.sampled_from(["", "one", "another"]),
+        due=given.dues,
     )
-    def order(self, *, seller, customer, verb, basket, person):
+    def order(self, *, seller, customer, verb, basket, person, due):
         """P or B of anything."""
-        self._order(verb, self.key(seller, customer), basket, person)
+        self._order(verb, self.key(seller, customer), basket, person, due)
 
     @precondition(lambda game: bool(game.leases()))
     @rule(
         number=given.numbers,
         verb=st.sampled_from(["propose", "book"]),
-        due=st.sampled_from([None, "right", "wrong"]),
+        more=given.baskets() | st.just([]),
+        due=given.dues,
     )
-    def order_what_is_held(self, *, number, verb, due):
-        """P or B of what is leased, now and then at a wrong price."""
+    def order_what_is_held(self, *, number, verb, more, due):
+        """P or B of what is leased, maybe with more, now and then at a wrong price."""
         key = self.pick(self.leases(), number)
-        model, basket = self.models[key.seller], self._held(key)
-        guarantees = [item.price for item in model.guarantees(key[1:], basket) if item]
-        total = sum((price[0] for price in guarantees if price), Decimal(0))
-        total += Decimal("0.000001") if due == "wrong" else 0
-        self._order(verb, key, basket, due=total if due else None)
+        basket = self._held(key) + more
+        basket = [item._replace(position=index) for index, item in enumerate(basket)]
+        self._order(verb, key, basket, due=due)
 
     @precondition(lambda game: bool(game.orders("proposed", "booked")))
     @rule(
         number=given.numbers,
         verb=st.sampled_from(["propose", "book"]),
         has_items=st.booleans(),
+        due=given.dues,
     )
-    def order_again(self, *, number, verb, has_items):
+    def order_again(self, *, number, verb, has_items, due):
         """P or B again, or B of what was proposed."""
         key = self.pick(self.orders("proposed", "booked"), number)
         order = self.models[key.seller].orders.get(key[1:])
         if order and order.digest and has_items:
             items, person = order.digest
-            self._order(verb, key, [*items], person)
+            self._order(verb, key, [*items], person, due)
         else:
-            self._order("book", key, None)
+            self._order("book", key, None, due=due)
 
     def _order(
         self,
@@ -256,15 +257,28 @@ class Contract(Game):
         key: OrderKey,
         basket: list[Item] | None,
         person: str = "",
-        due: Decimal | None = None,
+        due: str = "",
     ) -> None:
-        model, request = self.models[key.seller], order_request(basket, person, due)
+        model = self.models[key.seller]
+        told = self._due(key, basket, due)
+        request = order_request(basket, person, told)
 
         def real(ledger: Any, player: Any) -> Any:
             done = player.run(getattr(ledger, verb)(key, request))
             return answer_of(done.body, replayed=done.replayed)
 
-        self.same(real, lambda: getattr(model, verb)(key[1:], basket, person, due))
+        self.same(real, lambda: getattr(model, verb)(key[1:], basket, person, told))
+
+    def _due(self, key: OrderKey, basket: list[Item] | None, said: str) -> Due:
+        """Return what the Broker says that is due: a sum, a currency, both or nothing."""
+        model = self.models[key.seller]
+        order = model.orders.get(key[1:])
+        items = basket or [item._replace(price=None) for item in (order.items() if order else [])]
+        prices = [item.price for item in model.judge(key[1:], items).items]
+        right = sum((price[0] for price in prices if price), Decimal(0))
+        sums = {"right": right, "wrong": right + Decimal("0.000001")}
+        amount, _, currency = said.rpartition(" ") if said[-1:].isupper() else (said, "", "")
+        return (sums.get(amount), currency) if said else None
 
     @precondition(lambda game: bool(game.orders("proposed")))
     @rule(

@@ -13,6 +13,7 @@ from tests.model.contract import Seller
 from tests.model.linear import NEVER, Event, Inconclusive, Violation, check, independent
 from tests.model.sequential import (
     EXISTS,
+    GONE,
     NOT_WITHIN,
     SECOND,
     UNKNOWN,
@@ -30,7 +31,7 @@ DURATIONS = (1, 2)
 BEGINNING = State(
     100 * SECOND + 1, DURATIONS, frozenset({Ledger("class", 2, 0), Ledger("court", 3, 0)})
 )
-STATUS = {EXISTS: 500, NOT_WITHIN: 500, UNKNOWN: 404}
+STATUS = {EXISTS: 500, GONE: 410, NOT_WITHIN: 500, UNKNOWN: 404}
 
 ORDERS = st.sampled_from(["1", "2", "3"])
 OPPORTUNITIES = st.sampled_from(["class", "court"])

@@ -15,6 +15,7 @@ FULL = "OpportunityIsFullError"
 CONFLICT = "OpportunityIsInConflictError"
 UNKNOWN_OPPORTUNITY = "UnknownOpportunityError"
 UNKNOWN_OFFER = "UnknownOfferError"
+UNACCEPTABLE_OFFER = "UnacceptableOfferError"
 INCOMPLETE = "IncompleteOrderItemError"
 SEVERITY = {RESERVED: 1, INSUFFICIENT: 2, FULL: 3}
 
@@ -23,6 +24,9 @@ Key = tuple[str, str]
 
 Price = tuple[Decimal, str] | None
 """An amount and its currency, where they are known."""
+
+Due = tuple[Decimal | None, str] | None
+"""What the Broker expects to be paid: an amount, a currency, both or neither."""
 
 
 class Item(NamedTuple):
@@ -115,6 +119,8 @@ class Order:
     digest: tuple[list[Item], str] | None = None
     """What makes two calls the same: the OrderItems and the customer."""
     status: str = ""
+    """Of a proposal, also once it was booked."""
+    is_gross: bool = False
     holdings: dict[str, Holding] = field(default_factory=dict)
     cancelled: dict[int, str] = field(default_factory=dict)
 
@@ -126,11 +132,13 @@ class Order:
     def confirmed(self) -> Answer:
         """Return what B answered."""
         items = [item._replace(status="OrderItemConfirmed") for item in self.items()]
-        return Answer(items, total(items))
+        return Answer(items, total(items, is_gross=self.is_gross))
 
 
-def total(items: Sequence[Item]) -> Price:
-    """Return the sum of the OrderItems without error, if all its prices are known."""
+def total(items: Sequence[Item], *, is_gross: bool) -> Price:
+    """Return the sum of the OrderItems without error, if it is known and what is paid."""
+    if not is_gross:
+        return None
     bookable = [item for item in items if not item.error]
     currencies = {item.price[1] for item in bookable or items if item.price} - {""}
     prices = [item.price[0] for item in bookable if item.price]

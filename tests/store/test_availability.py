@@ -111,6 +111,19 @@ async def test_what_cannot_be_known_is_refused_by_item(desk):
     assert await desk.spaces() == (0, 1, 4)
 
 
+async def test_an_offer_of_another_opportunity_of_the_basket_is_not_acceptable(desk):
+    """Rule 4: an Offer that another Opportunity of the same call has is known, and not its own."""
+    await desk.register(5, offers=[{"@id": OFFER}])
+    await desk.register(5, COURT, offers=[{"@id": OTHER_OFFER}])
+    both = [(CLASS, OFFER), (COURT, OFFER), (COURT, "https://example.com/none")]
+    assert await desk.quoted_errors(1, both) == ["", "UnacceptableOfferError", "UnknownOfferError"]
+    assert await desk.quoted_errors(2, [(COURT, OFFER)]) == ["UnknownOfferError"]
+    await desk.register(5, offers=[{"@id": OTHER_OFFER}])
+    assert await desk.quoted_errors(1, both) == ["", "UnknownOfferError", "UnknownOfferError"]
+    assert await desk.spaces() == (0, 1, 4)
+    assert await desk.spaces(COURT) == (0, 0, 5)
+
+
 async def test_any_offer_will_do_where_none_is_registered(desk):
     """Rule 4: an Opportunity whose offers are not known takes every offer."""
     await desk.register(5)
@@ -238,7 +251,7 @@ async def test_after_a_lowered_capacity_only_so_many_are_booked(desk):
     await desk.register(3)
     await desk.book(1, 2)
     refused = await desk.refused_booking(2, 2)
-    assert type(refused).__name__ == "UnableToProcessOrderItemError"
+    assert type(refused).__name__ == "OpportunityHasInsufficientCapacityError"
     assert await desk.spaces() == (2, 2, 0)
     await desk.book(2, 1)
     assert await desk.spaces() == (3, 0, 0)

@@ -4,7 +4,12 @@ import asyncio
 
 import pytest
 
-from service.errors import OpenBookingError, OrderAlreadyExistsError, UnknownOrderError
+from service.errors import (
+    GoneError,
+    OpenBookingError,
+    OrderAlreadyExistsError,
+    UnknownOrderError,
+)
 from service.ledger import Step
 from tests.polling import eventually
 from tests.store.desk import CLASS, COURT, OFFER, OTHER_OFFER, epoch_seconds, errors
@@ -61,7 +66,7 @@ async def test_b_books_all_or_nothing_over_several_opportunities(desk):
 
 
 async def test_no_space_at_all_is_insufficient_capacity(desk):
-    """Rule 16: no space at all remains for an OrderItem; every OrderItem says its error."""
+    """Rule 16: no space at all remains for an OrderItem, and every OrderItem says its error."""
     await desk.register(1)
     await desk.quote(1, 1)
     refused = await desk.refused_booking(2, 1)
@@ -71,13 +76,13 @@ async def test_no_space_at_all_is_insufficient_capacity(desk):
     assert refused.retry_after > 290
 
 
-async def test_some_space_but_too_little_is_unable_to_process(desk):
+async def test_some_space_but_too_little_is_insufficient_capacity(desk):
     """Rule 16: some space remains, but too little for all, and the lease is sustained."""
     await desk.register(3)
     await desk.quote(1, 1)
     await desk.quote(2, 1)
     refused = await desk.refused_booking(2, 3)
-    assert type(refused).__name__ == "UnableToProcessOrderItemError"
+    assert type(refused).__name__ == "OpportunityHasInsufficientCapacityError"
     assert errors(refused.ordered_item) == ["", "", "reserved"]
     assert await desk.spaces() == (0, 2, 1)
     assert (await desk.ledger.look_at_quote(desk.key(2))).lease
@@ -94,6 +99,41 @@ async def test_an_item_that_c2_would_refuse_is_unable_to_process(desk, item):
     assert errors(refused.ordered_item)[0] == ""
     assert errors(refused.ordered_item)[1]
     assert await desk.spaces() == (0, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "ask", "kind"),
+    [
+        (9, 3, "UnableToProcessOrderItemError"),
+        (3, 4, "OpportunityHasInsufficientCapacityError"),
+        (1, [(CLASS, OFFER), (CLASS, OFFER), {}], "OpportunityHasInsufficientCapacityError"),
+        (
+            1,
+            [(COURT, OFFER), (CLASS, OFFER), (CLASS, OFFER)],
+            "OpportunityHasInsufficientCapacityError",
+        ),
+        (0, [(CLASS, OTHER_OFFER)], "UnableToProcessOrderItemError"),
+    ],
+    ids=["too many", "too many and lacking", "incomplete", "unknown", "full"],
+)
+@pytest.mark.parametrize("verb", ["book", "propose"])
+async def test_spaces_that_are_lacking_are_named_before_all_else(desk, verb, capacity, ask, kind):
+    """Rule 16: insufficient where spaces are lacking for any OrderItem, whatever else is wrong."""
+    await desk.policy(maximumSpaces=2)
+    await desk.register(capacity, offers=[{"@id": OFFER}])
+    with pytest.raises(OpenBookingError) as caught:
+        await getattr(desk, verb)(1, ask)
+    assert type(caught.value).__name__ == kind
+    assert caught.value.status_code == 409
+
+
+async def test_spaces_of_a_pool_are_spaces_too(desk):
+    """Rule 16: what a capacity pool lacks is lacking (rule 28)."""
+    pool = "https://example.com/halls/1"
+    await desk.register(1, pool, **{"@type": "CapacityPool"})
+    await desk.register(5, capacityPools=[{"@id": pool}])
+    refused = await desk.refused_booking(1, 2)
+    assert type(refused).__name__ == "OpportunityHasInsufficientCapacityError"
 
 
 async def test_b_needs_an_order_item(desk):
@@ -135,19 +175,52 @@ async def test_another_b_on_the_same_uuid_is_a_clash(desk, ask, properties):
     assert await desk.spaces() == (2, 0, 7)
 
 
+@pytest.mark.parametrize("customer", [None, {"email": "a@example.com"}])
+async def test_b_without_items_repeats_no_order_that_was_no_proposal(desk, customer):
+    """Rule 17: B without `orderedItem` is another B, unless the Order was a proposal."""
+    await desk.register(9)
+    await desk.book(1, 2, customer=customer)
+    with pytest.raises(OrderAlreadyExistsError):
+        await desk.book_proposed(1)
+    await desk.propose(2, 2, customer=customer)
+    booked = await desk.book_proposed(2)
+    for again in (await desk.book_proposed(2), await desk.book(2, 2, customer=customer)):
+        assert again.replayed
+        assert again.body == booked.body
+    await desk.propose(3, 2)
+    await desk.book(3, 1)
+    assert (await desk.book_proposed(3)).replayed
+    assert await desk.spaces() == (5, 0, 4)
+
+
+async def test_what_an_earlier_release_booked_is_repeated_all_the_same(desk):
+    """Rule 17: it did not store which Orders were proposals, so a repeated B finds its Order."""
+    await desk.register(9)
+    await desk.propose(1, 2)
+    booked = await desk.book_proposed(1)
+    [key] = await desk.raw_keys("*:order:*")
+    await desk.batcher.command("HDEL", key, "gross", "status")
+    again = await desk.book_proposed(1)
+    assert again.replayed
+    assert again.body == booked.body
+
+
 async def test_quotes_on_the_uuid_of_an_order_are_refused(desk):
-    """Rule 17: C1 and C2 on the UUID of an Order that exists or was deleted are a 500."""
+    """Rule 17: C1, C2 and P on the UUID of an Order that exists or was deleted are a 500."""
     await desk.register(5)
     await desk.book(1, 1)
     for step in Step:
         with pytest.raises(OrderAlreadyExistsError):
             await desk.quote(1, 1, step)
+    with pytest.raises(OrderAlreadyExistsError):
+        await desk.propose(1, 1)
     await desk.ledger.delete(desk.key(1))
     for step in Step:
         with pytest.raises(OrderAlreadyExistsError):
             await desk.quote(1, 1, step)
-    with pytest.raises(OrderAlreadyExistsError):
-        await desk.book(1, 1)
+    for again in (desk.propose(1, 1), desk.book(1, 1), desk.book_proposed(1)):
+        with pytest.raises(OrderAlreadyExistsError):
+            await again
 
 
 async def test_nothing_of_a_customer_reaches_redis(desk):
@@ -187,8 +260,11 @@ async def test_deleting_an_order_frees_its_spaces_once(desk):
         await desk.ledger.delete(desk.key(1))
         assert await desk.spaces() == (1, 0, 4)
         assert await desk.spaces(COURT) == (0, 0, 5)
-    with pytest.raises(UnknownOrderError):
-        await desk.ledger.look_at_order(desk.key(1))
+    ledger, key = desk.ledger, desk.key(1)
+    for look in (ledger.look_at_order, ledger.look_at_proposal, ledger.look_at_quote):
+        with pytest.raises(GoneError) as caught:
+            await look(key)
+        assert caught.value.status_code == 410
 
 
 async def test_deleting_what_never_was_is_an_unknown_order(desk):

@@ -4,7 +4,6 @@ import pytest
 
 from service.errors import (
     OpportunityHasInsufficientCapacityError,
-    UnableToProcessOrderItemError,
 )
 from tests.store.desk import CLASS, COURT, OFFER, SELLER, errors, remaining
 from tests.store.follow import Follower
@@ -92,10 +91,10 @@ async def test_what_fits_remains_though_the_rest_of_the_basket_does_not_fit(desk
     basket = [(COURT, OFFER), (CLASS, OFFER), (CLASS, OFFER)]
     await desk.quote(1, basket)
     await share(desk, HALL, 3, CLASS)
-    with pytest.raises(UnableToProcessOrderItemError):
+    with pytest.raises(OpportunityHasInsufficientCapacityError):
         await desk.propose(1, basket)
     refused = await desk.refused_booking(1, basket)
-    assert type(refused).__name__ == "UnableToProcessOrderItemError"
+    assert type(refused).__name__ == "OpportunityHasInsufficientCapacityError"
     assert errors(refused.ordered_item) == ["", "", "insufficient"]
     assert remaining(refused.ordered_item) == [1, 1, 1]
     await desk.book(1, basket[:2])

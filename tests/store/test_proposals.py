@@ -7,7 +7,6 @@ from service.errors import (
     OrderAlreadyExistsError,
     OrderCreationFailedError,
     PatchNotAllowedOnPropertyError,
-    UnableToProcessOrderItemError,
     UnknownOrderError,
 )
 from service.ledger import Step
@@ -34,7 +33,7 @@ async def test_p_holds_every_item_or_none(desk):
     await desk.register(2)
     await desk.register(5, COURT)
     await desk.quote(1, 1)
-    with pytest.raises(UnableToProcessOrderItemError):
+    with pytest.raises(OpportunityHasInsufficientCapacityError):
         await desk.propose(1, [(CLASS, OFFER)] * 3 + [(COURT, OFFER)])
     assert await desk.spaces() == (0, 1, 1)
     assert await desk.spaces(COURT) == (0, 0, 5)
@@ -127,7 +126,7 @@ async def test_b_is_tried_after_the_lease_lapsed(make_desk):
     await eventually(is_over)
     await desk.book_proposed(1)
     await desk.book(3, 1)
-    with pytest.raises(UnableToProcessOrderItemError):
+    with pytest.raises(OpportunityHasInsufficientCapacityError):
         await desk.book_proposed(2)
     assert await desk.spaces() == (2, 0, 1)
 

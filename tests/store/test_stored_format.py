@@ -3,6 +3,7 @@
 import pytest
 
 from service.errors import (
+    GoneError,
     OrderAlreadyExistsError,
     OrderCreationFailedError,
     UnknownOrderError,
@@ -167,8 +168,8 @@ async def test_an_order_is_known_cancelled_and_deleted(old):
 
 
 async def test_the_uuid_of_a_deleted_order_is_spent(old):
-    """An Order that was deleted is not there, and its UUID is never quoted again."""
-    with pytest.raises(UnknownOrderError):
+    """An Order that was deleted is gone, and its UUID is never quoted again."""
+    with pytest.raises(GoneError):
         await old.ledger.look_at_order(old.key(DELETED))
     with pytest.raises(OrderAlreadyExistsError):
         await old.quote(DELETED, 1)
