@@ -18,7 +18,7 @@ from tests.topology import ClusterServers
 pytest_plugins = ["tests.plugins.counts"]
 
 ALONE = {"browser", "cluster", "faults"}
-"""Rings whose tests run one after the other: servers are killed in them, or a page is waited for."""
+"""Rings whose tests run one after the other: servers are killed there, a page is waited for."""
 
 
 @pytest.hookimpl(tryfirst=True)

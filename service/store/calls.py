@@ -78,7 +78,7 @@ class Calls:
         arguments: Sequence[Part],
         groups: Mapping[str, Sequence[Item]],
     ) -> list[Any]:
-        """Run a verb, again where it asks for that: with more keys, or to go on with what it began.
+        """Run a verb, again where it asks for it: with more keys, or to go on with what it began.
 
         Args:
             verb: Its name.
@@ -109,7 +109,7 @@ class Calls:
             if reply[0] != _AGAIN:
                 return reply
             refs = [raw.decode() for raw in reply[1:]]
-            # Without any, it dropped as many expired holds as one run may, and did nothing else yet.
+            # Without any, it dropped as many expired holds as one run may, and did nothing else.
             tries += bool(refs)
             for ref in refs:
                 all_keys += (partition.opportunity(ref), partition.holds(ref))
