@@ -9,7 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "service"
-MAXIMUM_LINES = 400
 
 # Part of the service -> the parts that it may import besides itself. A part is a module or a
 # package directly in `service`; one that is not named here has no business there yet.
@@ -136,17 +135,6 @@ def test_every_test_says_what_it_shows() -> None:
         and not one_sentence.fullmatch(" ".join((ast.get_docstring(node) or "").split()))
     ]
     assert not silent
-
-
-def test_files_stay_small() -> None:
-    """No source file passes 400 lines: a longer one does a second thing."""
-    long = {
-        str(path.relative_to(ROOT)): lines
-        for path in sources()
-        if path.suffix in {".lua", ".py"}
-        and (lines := len(path.read_text().splitlines())) > MAXIMUM_LINES
-    }
-    assert not long
 
 
 def test_nothing_is_left_for_later() -> None:
