@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from msgspec.structs import force_setattr
 
 from service.money import TOTAL_LIMIT, Amount, normal_amount
+from service.text import whole
 
 CONTEXT: Final = "https://openactive.io/"
 MEDIA_TYPE: Final = "application/vnd.openactive.booking+json; version=1"
@@ -22,17 +23,18 @@ MAXIMUM_ITEMS: Final = 1_000
 
 Id = Annotated[
     str,
-    Meta(
+    whole(
+        # No control character, C1's among them, nor what some readers take for a line's end.
+        r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+",
         min_length=1,
         max_length=2048,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
         description="An `@id`: printable, at most 2,048 characters.",
         examples=["https://example.com/events/452/subEvents/132"],
     ),
 ]
-TypeName = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z][A-Za-z:]*$")]
+TypeName = Annotated[str, whole("[A-Za-z][A-Za-z:]*", max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["GBP"])]
+Currency = Annotated[str, whole("[A-Z]{3}", examples=["GBP"])]
 Price = Annotated[Decimal, Meta(description="A decimal number, exact.", examples=[10])]
 Position = Annotated[int, Meta(ge=0, le=1_000_000)]
 Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -74,9 +76,7 @@ class Thing(Struct, frozen=True):
     """An object of which only its identity matters here."""
 
     id: Id = field(name="@id")
-    type: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z:]*$")] = field(
-        name="@type", default=""
-    )
+    type: Annotated[str, whole("[A-Za-z:]*", max_length=64)] = field(name="@type", default="")
 
 
 Reference = Thing | Id
@@ -249,7 +249,7 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     type: Literal["Lease"] = field(name="@type", default="Lease")
     lease_expires: Annotated[
-        str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", examples=["2018-10-01T11:00:00Z"])
+        str, whole(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", examples=["2018-10-01T11:00:00Z"])
     ] = field(name="leaseExpires")
 
 

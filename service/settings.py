@@ -30,6 +30,7 @@ from service.setting_types import (
     WebhookSecret,
     WebhookUrl,
 )
+from service.text import whole
 
 PREFIX: Final = "LEASE_"
 
@@ -228,8 +229,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 64
     key_prefix: Annotated[
         str,
-        Meta(
-            pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+        whole(
+            "[A-Za-z0-9_.-]{1,64}",
             description="What every key in Redis begins with: letters, digits, «_», «.», «-».",
             examples=["lease"],
         ),

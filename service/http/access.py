@@ -20,6 +20,7 @@ from service.errors import (
 )
 from service.http.admission import Tally
 from service.http.pace import Pace
+from service.text import whole
 from service.watching import Watch
 
 _SCHEME: Final = "bearer "
@@ -58,7 +59,7 @@ class Token(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     scope: ScopeName
-    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")]
+    sha256: Annotated[str, whole("[0-9a-fA-F]{64}")]
     booking_partners: _Names | None = None
     sellers: _Names | None = None
     rate: Annotated[float, Meta(ge=0.01, le=1_000_000)] | None = None

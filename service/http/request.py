@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -22,7 +23,7 @@ DEFAULT_PARTNER: Final = "default"
 JSON_TYPES: Final = frozenset({"application/json", "application/vnd.openactive.booking+json"})
 STREAM_TYPES: Final = JSON_TYPES | {"application/x-ndjson", "application/jsonl"}
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID: Final = re.compile(r"(?!0{8}(?:-0{4}){3}-0{12})[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PARTNER_LENGTH: Final = 200
 
 
@@ -129,8 +130,9 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
     """
     try:
-        body.decode()
-        return decoder.decode(body)
+        text = body.removeprefix(BOM_UTF8)
+        text.decode()
+        return decoder.decode(text)
     except UnicodeDecodeError as error:
         problem = f"The JSON is not UTF-8 (byte {error.start})."
     except msgspec.ValidationError as error:

@@ -73,11 +73,15 @@ def read_basket(request: OrderRequest) -> Basket:
     if request.ordered_item is None:
         raise OpenBookingError("$.orderedItem: the list of OrderItems is missing.")
     rows: dict[int, Row] = {}
+    ids: set[str | None] = set()
     for index, item in enumerate(request.ordered_item):
         position = index if item.position is None else item.position
         if position in rows:
             message = f"$.orderedItem[{index}].position: another OrderItem has position {position}"
             raise OpenBookingError(message)
+        if item.id is not None and item.id in ids:
+            raise OpenBookingError(f"$.orderedItem[{index}].@id: another OrderItem has this @id")
+        ids.add(item.id)
         opportunity, offer = item.ordered_item, item.accepted_offer
         rows[position] = Row(
             position,

@@ -22,7 +22,7 @@ _UNSETTLED: Final = 1000
 # Bytes of a lease in which its head ends, however long the Booking Partner's name is.
 _LEASE_HEAD: Final = 1023
 
-_MEMBER: Final = re.compile(r"^(\d+)([a-z])(.+)$")
+_MEMBER: Final = re.compile(r"\A(\d+)([a-z])(.+)\Z", re.DOTALL)
 
 
 class OpportunityRow(NamedTuple):

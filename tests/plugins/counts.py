@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-COUNTS = pytest.StashKey[Counter[str]]()
+COUNTS: pytest.StashKey[Counter[str]] = pytest.StashKey()
 _OUTPUT = "counts"
 
 
@@ -20,7 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand over what was counted, where this process ran a part of the tests."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput[_OUTPUT] = dict(session.config.stash[COUNTS])
+        counted: Counter[str] = session.config.stash[COUNTS]
+        session.config.workeroutput[_OUTPUT] = dict(counted)
 
 
 @pytest.fixture
