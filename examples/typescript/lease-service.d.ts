@@ -585,8 +585,14 @@ export interface components {
          * @description What the Broker believes that is to be paid.
          */
         TotalRequest: {
+            /**
+             * @description A decimal number of at most 6 decimals, or the same as a string; exact.
+             * @default null
+             * @example 10
+             */
+            price?: number | string | null;
             /** @default null */
-            price?: number | null;
+            priceCurrency?: string | null;
         };
         /**
          * PaymentWindowRequest
@@ -726,8 +732,12 @@ export interface components {
              * @example https://example.com/events/452/subEvents/132
              */
             "@id": string;
-            /** @default null */
-            price?: number | null;
+            /**
+             * @description A decimal number of at most 6 decimals, or the same as a string; exact.
+             * @default null
+             * @example 10
+             */
+            price?: number | string | null;
             /** @default null */
             priceCurrency?: string | null;
         };
@@ -1216,6 +1226,16 @@ export interface operations {
             };
             /** @description There is no Order, OrderProposal or OrderQuote with this Order UUID. */
             404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The Order was deleted. */
+            410: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1894,6 +1914,16 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
+            /** @description The Order was deleted. */
+            410: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
             /** @description The Broker asks for too much at once. */
             429: {
                 headers: {
@@ -2396,6 +2426,16 @@ export interface operations {
             };
             /** @description There is no Order, OrderProposal or OrderQuote with this Order UUID. */
             404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
+                };
+            };
+            /** @description The Order was deleted. */
+            410: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
