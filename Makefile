@@ -16,6 +16,12 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 PYTHON ?= $(shell for candidate in python3.11 python3 python3.14 python3.13 python3.12; do \
 	$$candidate $(NEW_ENOUGH) && echo $$candidate && break; done)
 
+# Tests of one `xdist_group` run one after the other, all others where a core is free.
+SIDE_BY_SIDE := --numprocesses logical --dist loadgroup
+
+# Tests start the program some hundred times: it must not be compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
@@ -32,7 +38,7 @@ test: $(VENV)/.dev ## lint, check the types, run every test; PYTEST="-k lease" p
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST)
 
 model: $(VENV)/.dev ## play 100 times as many steps as `make test` does, and 1,000 histories (an hour, or two on a busy machine)
 	$(BIN)/python -m pytest tests/model --hypothesis-profile=long
@@ -41,10 +47,10 @@ fuzz: $(VENV)/.dev ## play the OpenAPI document, and bend bytes, 30 times as lon
 	FUZZ_FACTOR=30 $(BIN)/python -m pytest tests/fuzz
 
 bench: $(VENV)/.dev ## measure beside peers, and as things grow (minutes), for docs/benchmarks.md; BENCH=peers
-	@$(BIN)/python -m tests.bench $(BENCH)
+	@$(BIN)/python -m bench $(BENCH)
 
 soak: $(VENV)/.dev ## keep it busy for half an hour, and see whether memory levels off; SOAK_MINUTES=5
-	@$(BIN)/python -m tests.bench.soak --minutes $(or $(SOAK_MINUTES),30)
+	@$(BIN)/python -m bench.soak --minutes $(or $(SOAK_MINUTES),30)
 
 format: $(VENV)/.dev ## format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet

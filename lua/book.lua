@@ -22,6 +22,7 @@ REPLY
   {3, now seconds, {group…}}  spaces are lacking: nothing was changed, the lease stands; each group as `describe` has it
   {4, now seconds, {group…}}  refused for another reason; likewise
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             the Order UUID belongs to another Order
   {-2}             the Order UUID belongs to an Order that was deleted
   {-4, total}      `totalPaymentDue` is not the sum, which is "<decimal> <currency>" or "<decimal> "
@@ -64,18 +65,17 @@ if digest == '' then
     group.items = proposed_items(order.lines[group.ref])
   end
 end
-local missing = read_opportunities(groups, lines)
+local missing = open_opportunities(groups, lines, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
 
 local maximum_spaces, tax_mode = read_policy(seller_key, { 'maximum_spaces', 'tax_mode' }, { math.huge })
-local errors, is_lacking = assess(groups, lease, maximum_spaces, due_key, now)
+local errors, is_lacking = assess(groups, lease, maximum_spaces)
 refused = refused + errors
 local gross = gross_flag(tax_mode)
 local expected = refused == 0 and mismatched_total(groups, total, gross == 1)
 if refused > 0 or expected then
-  move_in_feed(feed_key, groups, now, microseconds)
   return told(expected and { -4, expected } or { is_lacking and 3 or 4, now, describe(groups, holder, now) })
 end
 

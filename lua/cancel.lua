@@ -1,7 +1,7 @@
 --[[
 Cancel: gives back the spaces of OrderItems of an Order, all of those named or none (contract, rule 20).
 
-USES clock, opportunity, lease, availability, order
+USES clock, opportunity, lease, order
 KEYS
   [1] order        hash    the Order of this Order UUID
   [2] due          zset    Opportunities by when the sweeper has something to do
@@ -13,6 +13,7 @@ ARGV
 REPLY
   {1}              cancelled, now or before
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             there is no such Order
   {-2, name}       the Order has no such OrderItem; nothing was changed
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
@@ -28,7 +29,7 @@ if order.state ~= 'booked' then
   return { -1 }
 end
 local groups = read_groups(4, 2 + named * 3)
-local missing = read_opportunities(groups, refs_of(order.lines))
+local missing = open_opportunities(groups, refs_of(order.lines), due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
@@ -48,14 +49,13 @@ end
 for index = 2, 1 + named * 3, 3 do
   local found = rows[ARGV[index]][ARGV[index + 1]]
   if not found then
-    return { -2, ARGV[index + 1] }
+    return told({ -2, ARGV[index + 1] })
   elseif found[1][5] == '' then
     found[1][5] = ARGV[index + 2]
     found[2].cancelled = found[2].cancelled + 1
   end
 end
 
-assess(groups, nil, math.huge, due_key, now)
 write_again(order_key, order)
 for ref, line in pairs(lines) do
   if line.cancelled > 0 then

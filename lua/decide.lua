@@ -1,7 +1,7 @@
 --[[
 Decide: what the Seller or the Customer says to an OrderProposal (contract, rule 19).
 
-USES clock, opportunity, lease, availability, policy, order
+USES clock, opportunity, lease, policy, order
 KEYS
   [1] lease        string  the lease of this Order UUID
   [2] order        hash    the OrderProposal of this Order UUID
@@ -17,6 +17,7 @@ ARGV
 REPLY
   {1}              it is so now, or was before
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             there is no such OrderProposal
   {-2, status}     it was decided otherwise before
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
@@ -37,17 +38,16 @@ elseif string.find(order.status, 'Rejected', 1, true) then
 end
 local lease = read_lease(lease_key, now)
 local groups = read_groups(6, 4)
-local missing = read_opportunities(groups, lease and lease.lines)
+local missing = open_opportunities(groups, lease and lease.lines, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
 
 call('HSET', order_key, 'status', status)
 if lease and status ~= 'SellerAccepted' then
-  assess(groups, lease, math.huge, due_key, now)
+  keep_as_held(groups, lease)
   local lapses = nil
   if grace_seconds > 0 then
-    keep_as_held(groups)
     local expires = min(now + grace_seconds + (microseconds > 0 and 1 or 0), lease.expires)
     local fields = { step = lease.step, first = lease.first, paid = lease.paid, owner = lease.owner, expires = expires }
     lapses = write_lease(lease_key, groups, holder, fields, due_key)

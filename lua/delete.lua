@@ -1,7 +1,7 @@
 --[[
 Delete: takes an Order back as if it had never been, and leaves a stub (contract, rule 20).
 
-USES clock, opportunity, lease, availability, order
+USES clock, opportunity, lease, order
 KEYS
   [1] order        hash    the Order of this Order UUID
   [2] due          zset    Opportunities by when the sweeper has something to do
@@ -13,6 +13,7 @@ REPLY
   {1}              deleted; its spaces are free
   {2}              it was deleted before
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             there is no such Order
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
@@ -29,12 +30,11 @@ elseif order.state ~= 'booked' then
   return { -1 }
 end
 local groups = read_groups(4, 1)
-local missing = read_opportunities(groups, refs_of(order.lines))
+local missing = open_opportunities(groups, refs_of(order.lines), due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
 
-assess(groups, nil, math.huge, due_key, now)
 for ref, line in pairs(order.lines) do
   local _, pools, rows = read_order_line(line)
   local spaces = 0

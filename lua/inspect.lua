@@ -12,6 +12,7 @@ REPLY
   {1}              it is not registered
   {1, type, capacity, booked, leased, remaining}   spaces
   {0, refs…}       the keys of these pools are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   It only drops holds that have expired: run again, it finds none of them.
@@ -20,12 +21,11 @@ local due_key, feed_key = KEYS[1], KEYS[2]
 
 local now, microseconds = clock()
 local groups = read_groups(3, 1)
-local missing = read_opportunities(groups)
+local missing = open_opportunities(groups, nil, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
-assess(groups, nil, math.huge, due_key, now)
-move_in_feed(feed_key, groups, now, microseconds)
+assess(groups, nil, math.huge)
 local group = groups[1]
 if not group.known then
   return told({ 1 })

@@ -1,7 +1,7 @@
 --[[
 Pay: a payment window, so that a live lease cannot lapse while money moves (contract, rule 27).
 
-USES clock, opportunity, lease, availability, policy
+USES clock, opportunity, lease, policy
 KEYS
   [1] lease        string  the lease of this Order UUID
   [2] seller       hash    the Seller and its policy
@@ -17,6 +17,7 @@ ARGV
 REPLY
   {1, expires seconds}  the lease lasts until then, at least
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             nothing is held
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
@@ -31,14 +32,12 @@ if not lease then
   return { -1 }
 end
 local groups = read_groups(6, 4)
-local missing = read_opportunities(groups, lease.lines)
+local missing = open_opportunities(groups, lease.lines, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
 
-assess(groups, lease, math.huge, due_key, now)
-if keep_as_held(groups) == 0 then
-  move_in_feed(feed_key, groups, now, microseconds)
+if keep_as_held(groups, lease) == 0 then
   return told({ -1 })
 elseif lease.paid then
   return told({ 1, lease.paid })

@@ -26,6 +26,7 @@ REPLY
   {3, now seconds, {group…}}  spaces are lacking: nothing was changed, the lease stands; each group as `describe` has it
   {4, now seconds, {group…}}  refused for another reason; likewise
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             the Order UUID belongs to an Order, or to another OrderProposal
   {-2}             the Order UUID belongs to an Order that was deleted
   {-3, seconds}    the Booking Partner has too many leases; so long until the first of them expires
@@ -48,14 +49,14 @@ elseif order.state and (order.state ~= 'proposed' or order.digest ~= digest) the
   return { -1 }
 end
 local groups = read_groups(8, 8)
-local missing = read_opportunities(groups, lease and lease.lines)
+local missing = open_opportunities(groups, lease and lease.lines, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 elseif order.state then
   for _, group in ipairs(groups) do
     read_held(group, lease)
   end
-  return { 2, holds_any(groups) and lease.expires or 0, unpack(call('HGETALL', order_key)) }
+  return told({ 2, holds_any(groups) and lease.expires or 0, unpack(call('HGETALL', order_key)) })
 end
 
 local duration, maximum_hold, maximum_spaces, maximum_leases, tax_mode = read_policy(
@@ -63,20 +64,21 @@ local duration, maximum_hold, maximum_spaces, maximum_leases, tax_mode = read_po
   { 'proposal', 'maximum_hold', 'maximum_spaces', 'maximum_leases', 'tax_mode' },
   { hold_seconds, maximum_hold_seconds, math.huge, math.huge }
 )
-local errors, is_lacking = assess(groups, lease, maximum_spaces, due_key, now)
+local errors, is_lacking = assess(groups, lease, maximum_spaces)
 refused = refused + errors
 local gross = gross_flag(tax_mode)
 local expected = refused == 0 and mismatched_total(groups, total, gross == 1)
 local live = holds_any(groups) and lease or { expires = 0 }
 local most = maximum_leases + (lease and 1 or 0)
 local is_new = duration > 0 and not live.first
-local too_many = is_new and most < math.huge and count_leases(leases_key, now) >= most
-if refused > 0 or expected or too_many then
-  move_in_feed(feed_key, groups, now, microseconds)
-  if refused > 0 then
-    return told({ is_lacking and 3 or 4, now, describe(groups, holder, now) })
-  end
-  return told(expected and { -4, expected } or { -3, first_expiry(leases_key, now) - now })
+if refused > 0 then
+  return told({ is_lacking and 3 or 4, now, describe(groups, holder, now) })
+elseif expected then
+  return told({ -4, expected })
+end
+local refusal = is_new and refuse_lease(leases_key, most, now)
+if refusal then
+  return told(refusal)
 end
 
 local at = instant(now, microseconds)

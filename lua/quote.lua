@@ -25,6 +25,7 @@ REPLY
                    what is paid; each group as `describe` has it; step and expiry of the lease that there was
                    before, 0 where there was none
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {-1}             the Order UUID belongs to an Order or OrderProposal that exists
   {-2}             the Order UUID belongs to an Order that was deleted
   {-3, seconds}    the Booking Partner has too many leases; so long until the first of them expires
@@ -44,7 +45,7 @@ if state then
 end
 local lease = read_lease(lease_key, now)
 local groups = read_groups(8, 8)
-local missing = read_opportunities(groups, lease and lease.lines)
+local missing = open_opportunities(groups, lease and lease.lines, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
@@ -54,7 +55,7 @@ local duration, maximum_hold, maximum_spaces, maximum_leases, tax_mode = read_po
   { step == 1 and 'anonymous' or 'named', 'maximum_hold', 'maximum_spaces', 'maximum_leases', 'tax_mode' },
   { hold_seconds, maximum_hold_seconds, math.huge, math.huge }
 )
-refused = refused + assess(groups, lease, maximum_spaces, due_key, now)
+refused = refused + assess(groups, lease, maximum_spaces)
 local leases_now = duration > 0
 local kept = 0
 for _, group in ipairs(groups) do
@@ -67,9 +68,9 @@ end
 -- A lease whose Opportunities were all withdrawn is none.
 local live = holds_any(groups) and lease or { step = 0, expires = 0 }
 local most = maximum_leases + (lease and 1 or 0)
-if kept > 0 and not live.first and most < math.huge and count_leases(leases_key, now) >= most then
-  move_in_feed(feed_key, groups, now, microseconds)
-  return told({ -3, first_expiry(leases_key, now) - now })
+local refusal = kept > 0 and not live.first and refuse_lease(leases_key, most, now)
+if refusal then
+  return told(refusal)
 end
 
 local fields = { step = max(step, live.step), first = live.first, paid = live.paid, owner = owner, expires = live.expires }

@@ -1,7 +1,7 @@
 --[[
 Release: gives back everything that an Order UUID holds (contract, «Calls», release).
 
-USES clock, opportunity, lease, availability, policy
+USES clock, opportunity, lease, policy
 KEYS
   [1] lease        string  the lease of this Order UUID
   [2] order        hash    the Order, or the OrderProposal, of this Order UUID
@@ -16,6 +16,7 @@ ARGV
 REPLY
   {1, spaces}      how many spaces came back; 0 when nothing was held, or a proposal holds it
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
+  {0}              more has expired than one run drops: the same call again
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds no lease and gives back nothing more.
@@ -30,13 +31,12 @@ if not lease or call('EXISTS', order_key) == 1 then
   return { 1, 0 }
 end
 local groups = read_groups(7, 2)
-local missing = read_opportunities(groups, lease.lines)
+local missing = open_opportunities(groups, lease.lines, due_key, feed_key, now, microseconds)
 if missing then
   return missing
 end
 
-assess(groups, lease, math.huge, due_key, now)
-local released = keep_as_held(groups)
+local released = keep_as_held(groups, lease)
 end_lease(lease_key, groups, holder, due_key)
 recount_lease(leases_key, now, lease.expires, nil)
 remember_age(age_key, lease)

@@ -58,25 +58,23 @@ for index, ref in ipairs(ARGV) do
     end
   end
 end
-if #ended > 0 then
-  call('ZREM', due_key, unpack(ended))
-  move_refs(feed_key, moved, now, microseconds)
-end
+call_in_portions('ZREM', due_key, ended)
+move_refs(feed_key, moved, now, microseconds)
 
-local budget = MOST_HOLDS
+local budget, settled = MOST_HOLDS, {}
 for _, group in ipairs(groups) do
   if budget > 0 then
     read_totals(group)
     if group.known then
       budget = budget - settle(group, now, budget)
       -- It may have been listed for an expiry that is none any more.
-      group.is_settled = true
+      settled[#settled + 1] = group
     elseif tonumber(call('ZSCORE', due_key, group.ref) or now + 1) <= now then
       call('ZREM', feed_key, group.ref)
       call('ZREM', due_key, group.ref)
     end
   end
 end
-update_due(due_key, groups)
-move_in_feed(feed_key, groups, now, microseconds)
+update_due(due_key, settled)
+move_in_feed(feed_key, settled, now, microseconds)
 return told(1)

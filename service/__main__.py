@@ -12,11 +12,11 @@ from typing import Final
 from service import __version__, issue
 from service.http import TokensFileError
 from service.listening import ListenError
+from service.redis.embedded import EmbeddedValkeyError
+from service.redis.errors import UnusableServerError
 from service.serve import serve
 from service.settings import Settings, SettingsError, describe
 from service.simulate import command as simulate
-from service.store.embedded import EmbeddedValkeyError
-from service.store.errors import UnusableServerError
 from service.tls import TlsError
 from service.verify import command as verify
 

@@ -15,10 +15,10 @@ from service import telemetry, tls, welcome, worker
 from service.http import STEPS, TokensFile
 from service.http.serving import IN_FLIGHT_SECONDS
 from service.listening import Listener
+from service.redis.address import Location
+from service.redis.embedded import EmbeddedValkey
+from service.redis.errors import StoreError
 from service.settings import Settings
-from service.store.address import Location
-from service.store.embedded import EmbeddedValkey
-from service.store.errors import StoreError
 from service.supervisor import Lifeline, Supervisor, Worker
 
 _MARGIN_SECONDS: Final = 5.0
@@ -49,6 +49,7 @@ def serve(settings: Settings) -> int:
 
     """
     telemetry.check(settings)
+    telemetry.make_output_unfailing()
     telemetry.configure(settings)
     # Until the supervisor takes over, both signals unwind what has been started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -66,11 +67,7 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     encryption = tls.certificate(settings)
     valkeys = []
     if settings.redis_url is None:
-        valkeys.append(
-            resources.enter_context(
-                EmbeddedValkey(settings.data_dir, fsyncs_always=settings.durability == "disk")
-            )
-        )
+        valkeys.append(resources.enter_context(EmbeddedValkey(settings.data_dir)))
     # Whoever has the data folder knows that no worker of a killed service holds the port still.
     api = resources.enter_context(
         Listener(settings.listen, settings.workers, is_encrypted=encryption is not None)

@@ -27,6 +27,7 @@ UNUSABLE: Final = 78
 _EARLY_SECONDS: Final = 10.0
 _EARLY_DEATHS: Final = 5
 _FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
 _LONGEST_SLEEP_SECONDS: Final = 60.0
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -43,6 +44,10 @@ class Child(Protocol):
 
     def spawn(self) -> None:
         """Start it, without waiting for it."""
+
+    @property
+    def last_words(self) -> str:
+        """What it said of its end, for the log."""
 
     def exit_code(self) -> int | None:
         """Return how it ended (negative: by that signal), or None while it runs."""
@@ -72,6 +77,7 @@ class Worker:
     """A forked process that runs a function."""
 
     name = "worker"
+    last_words = ""
 
     def __init__(self, lifeline: Lifeline, work: Callable[[], int]) -> None:
         """Prepare a worker; it is not started yet.
@@ -129,22 +135,29 @@ class Worker:
 class _Watch:
     """One child, and when it was or will be started."""
 
-    def __init__(self, child: Child, started: float) -> None:
+    def __init__(self, child: Child) -> None:
         self.child = child
-        self.started = started
         self.due: float | None = None
-        self._early_deaths = 0
+        self.early_deaths = 0
+        self._started = time.monotonic()
 
-    def died(self, now: float) -> bool:
-        """Plan its next start; return whether there is a point in one."""
-        self._early_deaths = self._early_deaths + 1 if now - self.started < _EARLY_SECONDS else 0
-        self.due = now + _FIRST_PAUSE_SECONDS * 2**self._early_deaths
-        return self._early_deaths < _EARLY_DEATHS
+    def plan_restart(self) -> None:
+        now = time.monotonic()
+        self.early_deaths = self.early_deaths + 1 if now - self._started < _EARLY_SECONDS else 0
+        pause = _FIRST_PAUSE_SECONDS * 2 ** min(self.early_deaths, _EARLY_DEATHS)
+        self.due = now + min(pause, _LONGEST_PAUSE_SECONDS)
 
-    def restart(self, now: float) -> None:
-        self.due = None
-        self.started = now
-        self.child.spawn()
+    def restart(self) -> None:
+        """Start it again; where the system has no process to spare, try later."""
+        self._started = time.monotonic()
+        try:
+            self.child.spawn()
+        except OSError as error:
+            _log.error(f"{self.child.name}.not_started", reason=str(error))
+            self.plan_restart()
+        else:
+            self.due = None
+            _log.info(f"{self.child.name}.restarted", pid=self.child.pid)
 
 
 class Supervisor:
@@ -162,8 +175,9 @@ class Supervisor:
         """Prepare to run.
 
         Args:
-            workers: Not started yet.
-            companions: Running already; started again when they die, stopped by their owner.
+            workers: Not started yet. One that dies early again and again ends the program.
+            companions: Running already; started again whenever they die, since what they lack
+                (a disk with room, memory) may come back, and stopped by their owner.
             lifeline: Of the workers.
             finish_seconds: How long the workers may take to finish; then they are killed.
             on_stop: Called when the workers are told to finish.
@@ -193,8 +207,7 @@ class Supervisor:
             return code
 
     def _keep_alive(self, awakened: int) -> int:
-        now = time.monotonic()
-        watches = [_Watch(child, now) for child in (*self._companions, *self._workers)]
+        watches = [_Watch(child) for child in (*self._companions, *self._workers)]
         while not self._stop_signals:
             for watch in watches:
                 if not self._look_after(watch):
@@ -205,21 +218,22 @@ class Supervisor:
 
     def _look_after(self, watch: _Watch) -> bool:
         """Notice a death, or start again what is due; return whether to go on."""
-        now = time.monotonic()
+        child = watch.child
         if watch.due is not None:
-            if watch.due <= now:
-                watch.restart(now)
-                _log.info(f"{watch.child.name}.restarted", pid=watch.child.pid)
+            if watch.due <= time.monotonic():
+                watch.restart()
             return True
-        code = watch.child.exit_code()
+        code = child.exit_code()
         if code is None:
             return True
         if code == UNUSABLE:
             return False
-        _log.error(f"{watch.child.name}.died", pid=watch.child.pid, exit_code=code)
-        if watch.died(now):
+        said = {"reason": child.last_words} if child.last_words else {}
+        _log.error(f"{child.name}.died", pid=child.pid, exit_code=code, **said)
+        watch.plan_restart()
+        if watch.early_deaths < _EARLY_DEATHS or child in self._companions:
             return True
-        _log.error(f"{watch.child.name}.hopeless", deaths=_EARLY_DEATHS)
+        _log.error(f"{child.name}.hopeless", deaths=_EARLY_DEATHS)
         return False
 
     def _finish(self, awakened: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from service.store.errors import StoreError
+from service.redis.errors import StoreError
 from service.store.observer import UNOBSERVED, Observer
 from service.store.sweep import DueList
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from service import __version__
+from service.redis.embedded import IN_MEMORY
 from service.settings import Settings
-from service.store.embedded import IN_MEMORY
 
 _ORDER: Final = "11111111-1111-4111-8111-111111111111"
 _OPPORTUNITY: Final = "https://example.com/events/452/subEvents/132"

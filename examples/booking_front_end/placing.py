@@ -13,8 +13,8 @@ from examples.booking_front_end.basket import heed
 from examples.booking_front_end.bodies import OrderBody, digest
 from examples.booking_front_end.drafting import Draft, draft, path_of
 from examples.booking_front_end.keys import RECORDS, SERVICE, SETTINGS
-from examples.booking_front_end.records import Intent, Record, item_id
-from service.errors import OpenBookingError, OrderAlreadyExistsError, UnknownOrderError
+from examples.booking_front_end.records import Intent, Record, item_id, taken
+from service.errors import OpenBookingError, UnknownOrderError
 from service.model import OrderItem
 
 
@@ -42,7 +42,7 @@ async def place(
     """Book or propose, and answer with 201; or with 409, and why not.
 
     Args:
-        request: The call; its caller has the Order's turn.
+        request: The call; its caller has locked the Order.
         drafted: What was ordered.
         intent: The verb, the type of the answer, and its collection in the API.
         of_order: What the answer has besides.
@@ -83,8 +83,7 @@ async def again(request: web.Request, record: Record) -> web.Response:
 
     """
     if record.deleted or record.digest != await digest(request):
-        uuid = order_of(request).uuid
-        raise OrderAlreadyExistsError(f"There is another Order {uuid}, or there was one.")
+        raise taken(order_of(request))
     return answer(record.answer, status=201)
 
 

@@ -24,9 +24,9 @@ async def put(request: web.Request) -> web.Response:
     """Propose an Order to its Seller (P); the same request again is answered the same."""
     order, records = order_of(request), request.app[RECORDS]
     body = await read(request, OrderBody)
-    async with records.turn(order):
-        if (record := await records.find(order, PROPOSAL)) is not None:
-            return await again(request, record)
+    async with records.claim(order, PROPOSAL) as own:
+        if PROPOSAL in own:
+            return await again(request, own[PROPOSAL])
         drafted = await complete_draft(request, body)
         versions = f"{path_of(request, 'order-proposals')}/{order.uuid}/versions"
         return await place(
@@ -52,7 +52,7 @@ async def patch(request: web.Request) -> web.Response:
     asked = await read(request, ProposalPatch)
     if asked.order_proposal_status != CUSTOMER_REJECTED:
         raise PatchNotAllowedOnPropertyError(f"Only {CUSTOMER_REJECTED} is allowed.")
-    async with records.turn(order):
+    async with records.lock(order):
         await records.get(order, PROPOSAL)
         await records.carry_out(Intent(order, "decide", {"status": CUSTOMER_REJECTED}))
     return nothing()

@@ -11,7 +11,8 @@ from examples.booking_front_end.authentication import order_of
 from examples.booking_front_end.basket import heed, needs_approval
 from examples.booking_front_end.bodies import OrderBody, read
 from examples.booking_front_end.drafting import draft, path_of
-from examples.booking_front_end.keys import SERVICE
+from examples.booking_front_end.keys import RECORDS, SERVICE
+from examples.booking_front_end.records import QUOTE
 
 
 async def put_template(request: web.Request) -> web.Response:
@@ -36,7 +37,8 @@ async def _quote(request: web.Request, collection: str, *, is_named: bool) -> we
     lease = service.quote if is_named else service.quote_template
     # What cannot be booked anyway is not leased, and what was leased and is not asked for any more
     # the service gives back by itself.
-    quoted = await lease(drafted.order, [line.request() for line in drafted.sound])
+    async with request.app[RECORDS].claim(drafted.order, QUOTE):
+        quoted = await lease(drafted.order, [line.request() for line in drafted.sound])
     heed(drafted.lines, quoted.quote.ordered_item)
     body = drafted.answer("OrderQuote", path_of(request, collection), drafted.items())
     body["orderRequiresApproval"] = needs_approval(drafted.lines)

@@ -1,5 +1,8 @@
 """Orders and OrderProposals as they are kept, and what happens to them.
 
+A Booking Partner's Order UUID is one Order's, and so one Seller's: the addresses that the API is
+called by, and every key here, have no Seller in them.
+
 A change is settled in the service first and written down second. So that neither is lost when this
 process ends in between, what is about to happen is written down before: an *intent*, which goes
 in the transaction that writes the change. One that is found later was interrupted, and is settled
@@ -10,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
+import structlog
 from aiosqlite import Row
 
 from examples.booking_front_end import pricing
@@ -26,15 +31,31 @@ from examples.booking_front_end.storage import (
     to_json,
 )
 from service.client import LeaseService, OrderName
-from service.errors import OpenBookingError, UnknownOrderError
+from service.errors import (
+    InternalApplicationError,
+    OpenBookingError,
+    OrderAlreadyExistsError,
+    UnknownOrderError,
+)
 from service.model import OrderItemPatch, OrderItemRequest
 
 CONFIRMED: Final = "https://openactive.io/OrderItemConfirmed"
+SELLER_REJECTED: Final = "https://openactive.io/SellerRejected"
 ORDER: Final = "Order"
 PROPOSAL: Final = "OrderProposal"
+QUOTE: Final = "OrderQuote"
 
+_FAILED: Final = 500
 _UNAVAILABLE: Final = 503
+_GONE: Final = 410
+# What says nothing about the Order: the token is wrong, the address is, there were too many calls.
+_NOT_ABOUT_THE_ORDER: Final = {401, 403, 408, 421, 429}
+_PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
+
+_NAMED: Final = "seller = ? AND partner = ? AND uuid = ? AND kind = ?"
+
+_log = structlog.stdlib.get_logger(__name__)
 
 Thing = dict[str, Any]
 
@@ -73,6 +94,10 @@ class Intent(NamedTuple):
     digest: str = ""
 
 
+class _UuidTakenError(Exception):
+    """What was made cannot be written down: its UUID is another Seller's Order's."""
+
+
 class Records:
     """What was ordered, and the only way to change it."""
 
@@ -80,51 +105,85 @@ class Records:
         """Keep it in `storage`, and settle it with `service`."""
         self._storage = storage
         self._service = service
-        self._turns: WeakValueDictionary[OrderName, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @contextlib.asynccontextmanager
-    async def turn(self, order: OrderName) -> AsyncIterator[None]:
+    async def lock(self, order: OrderName) -> AsyncIterator[None]:
         """Give the caller an Order to themselves, with nothing left half done.
 
         Raises:
             OpenBookingError: Something is, and the service does not answer.
 
         """
-        async with self._turns.setdefault(order, asyncio.Lock()):
-            query = "SELECT * FROM intent WHERE partner = ? AND uuid = ?"
-            row = await self._storage.row(query, order.partner, order.uuid)
-            if row is not None:
-                await self._settle(_intent(row))
+        async with self._lock_of(order):
+            if (row := await self._unfinished(order)) is not None:
+                await self._settle(row)
             yield
 
-    async def repair(self) -> int:
-        """Settle everything that was interrupted, and return how much that was."""
-        rows = await self._storage.rows("SELECT * FROM intent")
-        for intent in map(_intent, rows):
-            while True:
+    @contextlib.asynccontextmanager
+    async def claim(self, order: OrderName, kind: str) -> AsyncIterator[Mapping[str, Record]]:
+        """Give the caller a UUID for an OrderQuote, an OrderProposal or an Order, as `lock` does.
+
+        Yields:
+            What the Seller has under it already, by kind: the same again, or the OrderProposal
+            that becomes an Order.
+
+        Raises:
+            OrderAlreadyExistsError: There is something else under it, or was, or may come to be.
+            OpenBookingError: As for `lock`.
+
+        """
+        async with self._lock_of(order):
+            unfinished = await self._unfinished(order)
+            if unfinished is not None and unfinished["seller"] == order.seller:
+                await self._settle(unfinished)
+                unfinished = None
+            rows = await self._storage.rows(
+                "SELECT * FROM record WHERE partner = ? AND uuid = ?", *order[1:]
+            )
+            own = {row["kind"]: _record(row) for row in rows if row["seller"] == order.seller}
+            is_anothers = unfinished is not None or len(own) < len(rows)
+            grows_from = {PROPOSAL} if kind == ORDER else set()
+            if kind not in own and (is_anothers or own.keys() - grows_from):
+                raise taken(order)
+            yield own
+
+    async def repair(self, patience_seconds: float = _PATIENCE_SECONDS) -> list[OrderName]:
+        """Settle everything that was interrupted, before the first call is served.
+
+        Args:
+            patience_seconds: How long a service that is away is waited for.
+
+        Returns:
+            The Orders of which nobody knows yet; the log says why. They are tried again by the
+            next call that names them, and by the next start.
+
+        """
+        deadline = time.monotonic() + patience_seconds
+        waiting = await self._storage.rows("SELECT * FROM intent")
+        unsettled: dict[OrderName, str] = {}
+        while waiting:
+            away = []
+            for row in waiting:
                 try:
-                    async with self.turn(intent.order):
-                        break
-                except OpenBookingError as error:
-                    if error.status_code != _UNAVAILABLE:
-                        raise
-                    await asyncio.sleep(_PAUSE_SECONDS)
-        return len(rows)
+                    async with asyncio.timeout(deadline - time.monotonic()):
+                        await self._settle(row)
+                except Exception as error:  # noqa: BLE001 - no row keeps the others from being served
+                    unsettled[_order(row)] = repr(error)
+                    if getattr(error, "status_code", None) == _UNAVAILABLE:
+                        away.append(row)
+                else:
+                    unsettled.pop(_order(row), None)
+            waiting = away if time.monotonic() < deadline else []
+            await asyncio.sleep(_PAUSE_SECONDS if waiting else 0)
+        for order, reason in unsettled.items():
+            _log.error("intent.unsettled", **order._asdict(), reason=reason)
+        return list(unsettled)
 
     async def find(self, order: OrderName, kind: str = ORDER) -> Record | None:
         """Return an Order or an OrderProposal of this Seller, if there is one."""
-        row = await self._storage.row(
-            "SELECT * FROM record WHERE partner = ? AND uuid = ? AND kind = ? AND seller = ?",
-            order.partner,
-            order.uuid,
-            kind,
-            order.seller,
-        )
-        if row is None:
-            return None
-        return Record(
-            row["digest"], row["answer"], from_json(row["current"]), bool(row["deleted"])
-        )
+        row = await self._storage.row(f"SELECT * FROM record WHERE {_NAMED}", *order, kind)  # noqa: S608 - a constant
+        return None if row is None else _record(row)
 
     async def get(self, order: OrderName, kind: str = ORDER) -> Thing:
         """Return an Order or an OrderProposal as it stands.
@@ -138,39 +197,36 @@ class Records:
             raise UnknownOrderError(f"There is no {kind} with this UUID.")
         return record.current
 
-    async def owner(self, uuid: str, kind: str, api_url_id: str) -> OrderName:
-        """Return whose Order this is, which the test interface names by its `@id` alone.
+    async def name(self, partner: str, uuid: str, kind: str) -> OrderName:
+        """Return the name of a Booking Partner's Order, whoever its Seller is.
 
         Raises:
             UnknownOrderError: There is none.
 
         """
-        query = "SELECT * FROM record WHERE uuid = ? AND kind = ? AND deleted = 0"
-        for row in await self._storage.rows(query, uuid, kind):
-            if from_json(row["current"])["@id"] == api_url_id:
-                return OrderName(row["seller"], row["partner"], uuid)
-        raise UnknownOrderError(f"There is no {kind} {api_url_id}.")
+        row = await self._storage.row(
+            "SELECT * FROM record WHERE partner = ? AND uuid = ? AND kind = ? AND deleted = 0",
+            partner,
+            uuid,
+            kind,
+        )
+        if row is None:
+            raise UnknownOrderError(f"There is no {kind} {uuid}.")
+        return OrderName(row["seller"], partner, uuid)
 
     async def carry_out(self, intent: Intent) -> None:
-        """Ask the service, and write down what came of it; the caller has the Order's turn.
+        """Ask the service, and write down what came of it; the caller has locked the Order.
 
         Raises:
-            OpenBookingError: The service refused, and nothing was changed; or it did not answer
-                (503), and the next try will find out.
+            OpenBookingError: The service refused, and nothing was changed; or it did not answer,
+                and the next try will find out.
 
         """
         async with self._storage.transaction() as transaction:
             await transaction.execute(
-                "INSERT INTO intent (partner, uuid, verb, seller, digest, payload)"
+                "INSERT INTO intent (seller, partner, uuid, verb, digest, payload)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    intent.order.partner,
-                    intent.order.uuid,
-                    intent.verb,
-                    intent.order.seller,
-                    intent.digest,
-                    to_json(intent.payload),
-                ),
+                (*intent.order, intent.verb, intent.digest, to_json(intent.payload)),
             )
         await self._finish(intent, self._ask(intent))
 
@@ -179,27 +235,47 @@ class Records:
         async with self._storage.transaction() as transaction:
             await _change(transaction, order, ORDER, change)
 
-    async def _settle(self, intent: Intent) -> None:
-        """Find out what came of what was interrupted.
+    def _lock_of(self, order: OrderName) -> asyncio.Lock:
+        return self._locks.setdefault((order.partner, order.uuid), asyncio.Lock())
+
+    async def _unfinished(self, order: OrderName) -> Row | None:
+        query = "SELECT * FROM intent WHERE partner = ? AND uuid = ?"
+        return await self._storage.row(query, order.partner, order.uuid)
+
+    async def _settle(self, row: Row) -> None:
+        """Find out what came of what was interrupted, and write it down.
 
         A booking may have been made or not, and the service knows; its Broker may have gone away,
-        so it is not tried again. What takes something back may be repeated.
+        so it is not tried again. What takes something back may be repeated. What nobody can settle
+        is dropped and said: every call may be repeated, so the Broker's next one puts it right.
         """
-        match intent.verb:
-            case "book":
-                asking: Any = self._service.look_at_order(intent.order)
-            case "propose":
-                asking = self._service.look_at_proposal(intent.order)
-            case _:
-                asking = self._ask(intent)
-        with contextlib.suppress(UnknownOrderError):
-            await self._finish(intent, asking)
+        order, verb = _order(row), row["verb"]
+        try:
+            intent = _intent(row)
+            try:
+                await self._finish(intent, self._find_out(intent))
+            except _UuidTakenError:
+                # Its Broker was never answered: the answer is written down first.
+                undone = Intent(order, "delete", {})
+                if verb == "propose":
+                    undone = Intent(order, "decide", {"status": SELLER_REJECTED})
+                await self._finish(undone, self._ask(undone))
+                _log.warning("intent.taken_back", **order._asdict(), verb=verb)
+        except OpenBookingError as error:
+            if not _is_refusal(error):
+                raise
+            if verb not in {"book", "propose"} or not _is_unknown(error):
+                _log.error("intent.dropped", **order._asdict(), verb=verb, reason=repr(error))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            async with self._storage.transaction() as transaction:
+                await _forget(transaction, order)
+            _log.error("intent.dropped", **order._asdict(), verb=verb, reason=repr(error))
 
-    async def _finish(self, intent: Intent, asking: Any) -> None:  # noqa: ANN401 - any coroutine
+    async def _finish(self, intent: Intent, asking: Coroutine[Any, Any, object]) -> None:
         try:
             await asking
         except OpenBookingError as error:
-            if error.status_code != _UNAVAILABLE:
+            if _is_refusal(error):
                 async with self._storage.transaction() as transaction:
                     await _forget(transaction, intent.order)
             raise
@@ -207,16 +283,26 @@ class Records:
             await _write(transaction, intent)
             await _forget(transaction, intent.order)
 
+    async def _find_out(self, intent: Intent) -> None:
+        match intent.verb:
+            case "book":
+                await self._service.look_at_order(intent.order)
+            case "propose":
+                await self._service.look_at_proposal(intent.order)
+            case _:
+                await self._ask(intent)
+
     async def _ask(self, intent: Intent) -> None:
         order, payload = intent.order, intent.payload
         match intent.verb:
-            case "book":
-                items = None if payload["proposed"] else _requests(payload["answer"])
-                customer = to_json(payload["answer"].get("customer")).encode()
-                await self._service.book(order, items, customer=customer)
-            case "propose":
-                customer = to_json(payload["answer"].get("customer")).encode()
-                await self._service.propose(order, _requests(payload["answer"]), customer=customer)
+            case "book" | "propose":
+                answer = payload["answer"]
+                items = None if payload.get("proposed") else _requests(answer)
+                customer = to_json(answer.get("customer")).encode()
+                if intent.verb == "book":
+                    await self._service.book(order, items, customer=customer)
+                else:
+                    await self._service.propose(order, items or [], customer=customer)
             case "decide":
                 await self._service.decide(order, payload["status"])
             case "cancel":
@@ -227,6 +313,11 @@ class Records:
                 await self._service.cancel(order, patches)
             case "delete":
                 await self._service.delete(order)
+
+
+def taken(order: OrderName) -> OrderAlreadyExistsError:
+    """Return what to refuse a UUID with that has served."""
+    return OrderAlreadyExistsError(f"There is another Order {order.uuid}, or there was one.")
 
 
 def item_id(api_url: str, uuid: str, position: int) -> str:
@@ -250,14 +341,55 @@ def _requests(answer: Thing) -> list[OrderItemRequest]:
     ]
 
 
+def _order(row: Row) -> OrderName:
+    return OrderName(row["seller"], row["partner"], row["uuid"])
+
+
+def _record(row: Row) -> Record:
+    current = from_json(row["current"])
+    for item in current.get("orderedItem", ()):
+        # A position tells the Broker which item of its request is meant, and ends with the answer.
+        item.pop("position", None)
+    return Record(row["digest"], row["answer"], current, bool(row["deleted"]))
+
+
 def _intent(row: Row) -> Intent:
-    order = OrderName(row["seller"], row["partner"], row["uuid"])
-    return Intent(order, row["verb"], from_json(row["payload"]), row["digest"])
+    """Return an intent.
+
+    Raises:
+        AttributeError, LookupError, TypeError, ValueError: It is none that can be carried out.
+
+    """
+    payload = from_json(row["payload"])
+    match row["verb"]:
+        case "book" | "propose":
+            answer = payload["answer"]
+            _requests(answer)
+            pricing.totals(answer["orderedItem"], answer["seller"]["taxMode"])
+        case "cancel" | "decide":
+            str.strip(payload["status"])
+        case "delete":
+            pass
+        case verb:
+            raise ValueError(f"there is no verb «{verb}»")
+    return Intent(_order(row), row["verb"], payload, row["digest"])
+
+
+def _is_refusal(error: OpenBookingError) -> bool:
+    """Whether the service refused, so that nothing was changed; otherwise nobody knows."""
+    if error.status_code == _FAILED:
+        # The standard has refusals with this status, by classes of their own.
+        return type(error) not in {OpenBookingError, InternalApplicationError}
+    return error.status_code < _FAILED and error.status_code not in _NOT_ABOUT_THE_ORDER
+
+
+def _is_unknown(error: OpenBookingError) -> bool:
+    return isinstance(error, UnknownOrderError) or error.status_code == _GONE
 
 
 async def _forget(transaction: Transaction, order: OrderName) -> None:
     await transaction.execute(
-        "DELETE FROM intent WHERE partner = ? AND uuid = ?", (order.partner, order.uuid)
+        "DELETE FROM intent WHERE seller = ? AND partner = ? AND uuid = ?", order
     )
 
 
@@ -284,44 +416,44 @@ async def _write(transaction: Transaction, intent: Intent) -> None:
 
 
 async def _insert(transaction: Transaction, intent: Intent, kind: str) -> None:
+    """Write down an answer; one that is written down already stays.
+
+    Raises:
+        _UuidTakenError: The UUID is another Seller's.
+
+    """
+    query = "SELECT 1 FROM record WHERE seller <> ? AND partner = ? AND uuid = ?"
+    async with transaction.execute(query, intent.order) as cursor:
+        if await cursor.fetchone() is not None:
+            raise _UuidTakenError
     answer = to_json(intent.payload["answer"])
     await transaction.execute(
-        "INSERT INTO record (partner, uuid, kind, seller, digest, answer, current)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            intent.order.partner,
-            intent.order.uuid,
-            kind,
-            intent.order.seller,
-            intent.digest,
-            answer,
-            answer,
-        ),
+        "INSERT INTO record (seller, partner, uuid, kind, digest, answer, current)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*intent.order, kind, intent.digest, answer, answer),
     )
 
 
 async def _delete(transaction: Transaction, order: OrderName, kind: str) -> None:
     await transaction.execute(
-        "UPDATE record SET deleted = 1, change = ? WHERE partner = ? AND uuid = ? AND kind = ?"
-        " AND deleted = 0",
-        (await next_number(transaction, CHANGES), order.partner, order.uuid, kind),
+        f"UPDATE record SET deleted = 1, change = ? WHERE {_NAMED} AND deleted = 0",  # noqa: S608 - a constant
+        (await next_number(transaction, CHANGES), *order, kind),
     )
 
 
 async def _change(
     transaction: Transaction, order: OrderName, kind: str, change: Callable[[Thing], None]
 ) -> None:
-    name = (order.partner, order.uuid, kind)
-    query = "SELECT current FROM record WHERE partner = ? AND uuid = ? AND kind = ?"
-    async with transaction.execute(query, name) as cursor:
+    query = f"SELECT current FROM record WHERE {_NAMED}"  # noqa: S608 - a constant
+    async with transaction.execute(query, (*order, kind)) as cursor:
         row = await cursor.fetchone()
     if row is None:
         return
     current = from_json(row["current"])
     change(current)
     await transaction.execute(
-        "UPDATE record SET current = ?, change = ? WHERE partner = ? AND uuid = ? AND kind = ?",
-        (to_json(current), await next_number(transaction, CHANGES), *name),
+        f"UPDATE record SET current = ?, change = ? WHERE {_NAMED}",  # noqa: S608 - a constant
+        (to_json(current), await next_number(transaction, CHANGES), *order, kind),
     )
 
 

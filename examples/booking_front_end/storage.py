@@ -79,7 +79,7 @@ class Storage:
         """Use these connections."""
         self._writer = writer
         self._reader = reader
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -94,6 +94,8 @@ class Storage:
             await writer.execute("PRAGMA synchronous = FULL")
             await writer.executescript(_SCHEMA)
             reader.row_factory = writer.row_factory = aiosqlite.Row
+            # One text that is none must not hide the other rows.
+            reader.text_factory = lambda text: text.decode("utf-8", "replace")
             yield cls(writer, reader)
 
     async def rows(self, query: str, *values: object) -> list[aiosqlite.Row]:
@@ -109,7 +111,7 @@ class Storage:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Give the writer; what is done with it happens at the end of the block, or not at all."""
-        async with self._turn:
+        async with self._lock:
             await self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer

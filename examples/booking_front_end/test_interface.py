@@ -15,6 +15,7 @@ from aiohttp import web
 
 from examples.booking_front_end import listings, pricing
 from examples.booking_front_end.answers import CONTEXT, answer, nothing
+from examples.booking_front_end.authentication import partner_of
 from examples.booking_front_end.catalogue import Listing
 from examples.booking_front_end.errors import SellerNotFoundError
 from examples.booking_front_end.keys import CATALOGUE, RECORDS, SELLERS, SETTINGS
@@ -108,8 +109,8 @@ async def act(request: web.Request) -> web.Response:
     id_ = str(asked["object"]["@id"])
     records = request.app[RECORDS]
     kind = PROPOSAL if action.endswith("OrderProposal") else ORDER
-    order = await records.owner(id_.rpartition("/")[2], kind, id_)
-    async with records.turn(order):
+    order = await records.name(partner_of(request), id_.rpartition("/")[2], kind)
+    async with records.lock(order):
         await _act(records, order, action)
     return nothing()
 

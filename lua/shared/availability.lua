@@ -84,13 +84,11 @@ local function refuse_currencies(groups)
   end
 end
 
--- Settles an Opportunity, and finds what this Order may have of it by rule 1 (`available`). Returns as
--- `price_items` does.
-local function open_resource(group, lease, now)
+-- Finds what this Order may have of an Opportunity by rule 1 (`available`). Returns as `price_items` does.
+local function open_resource(group, lease)
   if not group.known then
     return false
   end
-  settle(group, now)
   read_held(group, lease)
   group.room = group.capacity - group.booked
   group.others = group.leased - group.had
@@ -214,10 +212,10 @@ end
 -- Finds what the Order may have of every Opportunity, and what it keeps of each (rules 2 and 3).
 -- `limit` is the most spaces per Order and Opportunity. Returns how many OrderItems have an error, and whether
 -- spaces are lacking for any (rule 16).
-local function assess(groups, lease, limit, due_key, now)
+local function assess(groups, lease, limit)
   local any_unknown = false
   for _, group in ipairs(groups) do
-    any_unknown = open_resource(group, lease, now) or any_unknown
+    any_unknown = open_resource(group, lease) or any_unknown
   end
   if any_unknown then
     find_others_offers(groups)
@@ -225,7 +223,6 @@ local function assess(groups, lease, limit, due_key, now)
   if has_currencies(groups) then
     refuse_currencies(groups)
   end
-  update_due(due_key, groups)
   local all_fit = true
   for _, group in ipairs(groups) do
     group.fits = fits_alone(group, limit)
@@ -247,36 +244,45 @@ local function assess(groups, lease, limit, due_key, now)
   return errors, is_lacking
 end
 
+-- Holds that this run has looked at for the instants of rule 6, and the most that it may: some 5 ms.
+local searched, MOST_SEARCHED = 0, 10 * PORTION
+
 -- Returns the instant (seconds) from which a resource has room for all that competing leases stand
 -- against, if none is extended or booked (rule 6); where it never will, when the last of them expires.
+-- Likewise where the run has looked at as many holds as it may: then nothing is held any more.
 local function reserved_until(group, holder, now)
   local need = group.reserved - (group.room - group.others)
+  local own = group.had .. (group.had_kind or '') .. holder
   local freed, start, last = 0, 0, now
-  while start < PORTION * 2 do
-    local page = call('ZRANGE', group.holds_key, start, start + 99, 'WITHSCORES')
+  while searched < MOST_SEARCHED do
+    -- Each hold frees one space at least, so that no more of them have to be read than are needed, and one's own.
+    local stop = start + min(need - freed, PORTION - 1)
+    local page = call('ZRANGE', group.holds_key, start, stop, 'WITHSCORES')
     for index = 1, #page, 2 do
-      local spaces, other = string.match(page[index], '^(%d+)%a(.*)$')
-      if other ~= holder then
-        freed, last = freed + tonumber(spaces), tonumber(page[index + 1])
-      end
-      if freed >= need then
-        return last
+      if page[index] ~= own then
+        freed, last = freed + tonumber(string.match(page[index], '^%d+') or 0), page[index + 1]
+        if freed >= need then
+          return tonumber(last)
+        end
       end
     end
-    if #page < 200 then
-      return last
+    if start + #page / 2 <= stop then
+      return tonumber(last)
     end
-    start = start + 100
+    searched, start = searched + #page / 2, stop + 1
   end
-  return tonumber(call('ZREVRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2] or now)
+  local latest = call('ZREVRANGE', group.holds_key, 0, 1, 'WITHSCORES')
+  return tonumber(latest[latest[1] == own and 4 or 2] or now)
 end
 
--- Returns that instant for everything that a group draws on.
+-- Returns that instant for everything that a group draws on; each resource is searched once.
 local function all_reserved_until(group, holder, now)
   local last = now
   for _, resource in ipairs(group.resources) do
-    if resource[1].reserved then
-      last = max(last, reserved_until(resource[1], holder, now))
+    local of = resource[1]
+    if of.reserved then
+      of.reserved_until = of.reserved_until or reserved_until(of, holder, now)
+      last = max(last, of.reserved_until)
     end
   end
   return last
@@ -300,12 +306,15 @@ end
 -- Returns what is wrong with every OrderItem of a group: 0, or {code, spaces that others hold, until
 -- seconds, id of the pool or the Order's currency or ''}.
 local function errors_of(group, holder, now)
-  local errors = {}
+  local errors, all_until = {}, nil
   for number, item in ipairs(group.items) do
     errors[number] = 0
     if item.error then
       local limit = item.limit or group
-      local untils = item.error == RESERVED and all_reserved_until(group, holder, now) or 0
+      if item.error == RESERVED then
+        all_until = all_until or all_reserved_until(group, holder, now)
+      end
+      local untils = item.error == RESERVED and all_until or 0
       errors[number] = { item.error, limit.others or 0, untils, limit ~= group and (limit.id or '') or '' }
     end
   end

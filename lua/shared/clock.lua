@@ -1,6 +1,8 @@
 -- The only clock is Redis's (contract, rule 11).
 local call, min, max, floor = redis.call, math.min, math.max, math.floor
 
+local WEEK_SECONDS = 7 * 24 * 60 * 60
+
 -- Returns whole seconds since 1970, and the microseconds beyond them.
 local function clock()
   local time = call('TIME')
@@ -15,6 +17,17 @@ end
 -- Returns an instant in microseconds since 1970, to be stored.
 local function instant(seconds, microseconds)
   return digits(seconds * 1000000 + microseconds)
+end
+
+-- `unpack` fails near 8,000 values: a list of any length goes to Redis so many at a time, and comes
+-- from it so.
+local PORTION = 1000
+
+-- Sends a command with a key and a list of any length, in portions; pairs stay together.
+local function call_in_portions(command, key, list)
+  for first = 1, #list, PORTION do
+    call(command, key, unpack(list, first, min(#list, first + PORTION - 1)))
+  end
 end
 
 -- Returns a hash as a table.

@@ -14,7 +14,7 @@ local function read_groups(key_index, index)
       key = KEYS[pair], holds_key = KEYS[pair + 1], ref = ARGV[index],
       items = {}, offers = {}, pools = {}, rows = {},
       had = 0, wanted = 0, keep = 0, taken = 0, named = 0, proposed = 0,
-      known = false, fits = false, moved = false, is_settled = false,
+      known = false, fits = false, moved = false,
     }
     for item = 1, tonumber(ARGV[index + 1]) do
       local at = index + 2 + (item - 1) * 3
@@ -70,6 +70,31 @@ local function read_opportunities(groups, lines)
     end
   end
   return missing[2] and missing or nil
+end
+
+-- Holds that one run takes out one by one: some 2 ms, for which all other calls wait.
+local MOST_DROPPED = 2 * PORTION
+
+-- Reads every Opportunity of the request, the lease and the pools, and drops what has expired of them. Returns
+-- the reply to give instead: it asks for keys, or, where more has expired than one run drops, for the same call
+-- again; nil where all is read and settled. Whatever becomes of the call, what lapsed is told by then.
+local function open_opportunities(groups, lines, due_key, feed_key, now, microseconds)
+  local missing = read_opportunities(groups, lines)
+  if missing then
+    return missing
+  end
+  local settled, left = {}, MOST_DROPPED
+  for _, group in ipairs(groups) do
+    if group.next and group.next <= now and left > 0 then
+      left = left - settle(group, now, left)
+      settled[#settled + 1] = group
+    end
+  end
+  if settled[1] then
+    update_due(due_key, settled)
+    move_in_feed(feed_key, settled, now, microseconds)
+  end
+  return left == 0 and told({ 0 }) or nil
 end
 
 -- Sets what the lease holds of an Opportunity: its rows {position, offer, price}, and its spaces.
@@ -188,10 +213,11 @@ local function holds_any(groups)
   return false
 end
 
--- Lets every group keep what it holds, and returns how many spaces of Opportunities that are.
-local function keep_as_held(groups)
+-- Lets every group keep what the lease holds, and returns how many spaces of Opportunities that are.
+local function keep_as_held(groups, lease)
   local spaces = 0
   for _, group in ipairs(groups) do
+    read_held(group, lease)
     group.keep = group.had
     spaces = spaces + #group.rows
   end

@@ -24,13 +24,10 @@ local COUNTS = { n = 'named', p = 'proposed' }
 local POOL = 'CapacityPool'
 
 -- The feed says for a week that an Opportunity is gone, as the RPDE standard asks.
-local DELETED_SECONDS = 7 * 24 * 60 * 60
+local DELETED_SECONDS = WEEK_SECONDS
 
 -- The code of a reply that tells how many leases lapsed, and then what the script answers.
 local LAPSED = 9
-
--- Expired holds are dropped this many at a time: `unpack` and replies stay small.
-local PORTION = 1000
 
 -- More holds than these are not taken out one by one where all of them go.
 local FEW = 100
@@ -132,15 +129,15 @@ local function drop_all(holds_key, now)
   return dropped
 end
 
--- Drops the holds of an Opportunity that have expired, all or `most` of them; returns how many.
+-- Drops holds of an Opportunity that have expired, `most` of them; returns how many.
 local function drop_expired(group, now, most)
   local dropped = 0
   repeat
-    local portion = min(PORTION, most and most - dropped or PORTION)
+    local portion = min(PORTION, most - dropped)
     local expired = call('ZRANGEBYSCORE', group.holds_key, '-inf', now, 'LIMIT', 0, portion)
     for _, member in ipairs(expired) do
       local spaces, kind = string.match(member, '^(%d+)(%a)')
-      count_leased(group, kind, -tonumber(spaces))
+      count_leased(group, kind, -tonumber(spaces or 0))
     end
     if #expired > 0 then
       call('ZREMRANGEBYRANK', group.holds_key, 0, #expired - 1)
@@ -151,11 +148,13 @@ local function drop_expired(group, now, most)
 end
 
 -- Drops the holds of an Opportunity that have expired, and corrects its totals (rule 12): all of
--- them, or `most`. Returns how many; `update_due` is to follow.
+-- them at once where none is left, or `most` of them one by one. Returns how many went one by one;
+-- `update_due` is to follow.
 local function settle(group, now, most)
   if not group.next or group.next > now then
     return 0
   end
+  local one_by_one = 0
   local dropped = drop_all(group.holds_key, now)
   if dropped then
     for kind, count in pairs(COUNTS) do
@@ -166,31 +165,28 @@ local function settle(group, now, most)
     group.leased, group.next = 0, nil
   else
     dropped = drop_expired(group, now, most)
+    one_by_one = dropped
     group.next = tonumber(call('ZRANGE', group.holds_key, 0, 0, 'WITHSCORES')[2])
   end
   lapsed = lapsed + (group.type ~= POOL and dropped or 0)
   write_totals(group, 'next', group.next or '')
-  group.is_settled, group.moved = true, dropped > 0
-  return dropped
+  group.moved = dropped > 0
+  return one_by_one
 end
 
--- Brings the sweeper's list up to date with the groups that were settled.
+-- Brings the sweeper's list up to date with groups that were settled.
 local function update_due(due_key, groups)
   local later, over = {}, {}
   for _, group in ipairs(groups) do
-    if group.is_settled and group.next then
+    if group.next then
       later[#later + 1] = group.next
       later[#later + 1] = group.ref
-    elseif group.is_settled then
+    else
       over[#over + 1] = group.ref
     end
   end
-  if #later > 0 then
-    call('ZADD', due_key, unpack(later))
-  end
-  if #over > 0 then
-    call('ZREM', due_key, unpack(over))
-  end
+  call_in_portions('ZADD', due_key, later)
+  call_in_portions('ZREM', due_key, over)
 end
 
 -- Moves Opportunities to the end of the capacity feed (rule 22): `modified` is the clock in
@@ -201,15 +197,13 @@ local function move_refs(feed_key, refs, seconds, microseconds)
   end
   local last = tonumber(call('ZREVRANGE', feed_key, 0, 0, 'WITHSCORES')[2] or 0)
   local modified = max(seconds * 1000000 + microseconds, last + 1)
-  for first = 1, #refs, PORTION do
-    local moves = {}
-    for index = first, min(#refs, first + PORTION - 1) do
-      -- As an argument, unlike in a text, Redis writes a number of 16 digits in full.
-      moves[#moves + 1] = modified + index - 1
-      moves[#moves + 1] = refs[index]
-    end
-    call('ZADD', feed_key, unpack(moves))
+  local moves = {}
+  for index, ref in ipairs(refs) do
+    -- As an argument, unlike in a text, Redis writes a number of 16 digits in full.
+    moves[2 * index - 1] = modified + index - 1
+    moves[2 * index] = ref
   end
+  call_in_portions('ZADD', feed_key, moves)
 end
 
 -- Moves the Opportunities of the groups that changed what is free, and those that draw on a pool
@@ -225,6 +219,7 @@ local function move_in_feed(feed_key, groups, seconds, microseconds)
         refs[#refs + 1] = ref
       end
     end
+    group.moved = false
   end
   move_refs(feed_key, refs, seconds, microseconds)
 end

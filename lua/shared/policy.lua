@@ -22,38 +22,86 @@ local function read_policy(seller_key, names, defaults)
   return unpack(values)
 end
 
--- Returns the count of a Booking Partner's live leases; once a second it counts out what has expired.
+-- Seconds that one run looks at; where they are so many times the fields of the hash, it reads the hash instead.
+local MOST_SECONDS, MANY_TIMES = 5 * PORTION, 100
+
+-- Returns how many leases expire at each second from one to another, and the last second that it looked at: all
+-- of them, or as many as one run may.
+local function read_counts(leases_key, first, last)
+  local counts = {}
+  if last - first >= MOST_SECONDS and call('HLEN', leases_key) * MANY_TIMES <= last - first then
+    for name, count in pairs(read_hash(leases_key)) do
+      local second = tonumber(name)
+      if second and second <= last then
+        counts[second] = tonumber(count)
+      end
+    end
+    return counts, last
+  end
+  last = min(last, first + MOST_SECONDS - 1)
+  local seconds = {}
+  for second = first, last do
+    seconds[#seconds + 1] = second
+  end
+  for index, count in ipairs(call('HMGET', leases_key, unpack(seconds))) do
+    counts[first + index - 1] = tonumber(count or nil)
+  end
+  return counts, last
+end
+
+-- Counts out what has expired, once a second. Returns the count of a Booking Partner's live leases; nil where
+-- one run is too short for all that has.
 local function count_leases(leases_key, now)
   local values = call('HMGET', leases_key, 'total', 'next')
   local total, next_second = tonumber(values[1] or 0), tonumber(values[2] or nil)
-  if not next_second or next_second > now then
+  if not next_second or next_second == now + 1 then
     return total
   end
-  local expired = {}
-  for name, count in pairs(read_hash(leases_key)) do
-    local second = tonumber(name)
-    if second and second <= now then
-      total = total - tonumber(count)
-      expired[#expired + 1] = name
+  local expired, last = {}, now
+  if next_second <= now then
+    local counts
+    counts, last = read_counts(leases_key, next_second, now)
+    for second, count in pairs(counts) do
+      total = total - count
+      expired[#expired + 1] = second
     end
   end
-  for first = 1, #expired, PORTION do
-    call('HDEL', leases_key, unpack(expired, first, min(#expired, first + PORTION - 1)))
-  end
-  call('HSET', leases_key, 'total', total, 'next', now + 1)
-  return total
+  call_in_portions('HDEL', leases_key, expired)
+  -- Where the clock was set back, the next second is one that was counted out before.
+  call('HSET', leases_key, 'total', total, 'next', last + 1)
+  return last == now and total or nil
 end
 
--- Returns the first second at which one of the live leases expires.
+-- Returns the first second at which one of the live leases expires, or, where it is not among those that one run
+-- looks at, a second before.
 local function first_expiry(leases_key, now)
-  local first = nil
-  for second, count in pairs(read_hash(leases_key)) do
-    second = tonumber(second)
-    if second and second > now and tonumber(count) > 0 then
-      first = min(first or second, second)
+  local first
+  for _, seconds in ipairs({ PORTION, WEEK_SECONDS }) do
+    local counts, last = read_counts(leases_key, now + 1, now + seconds)
+    first = last
+    for second, count in pairs(counts) do
+      if second > now and count > 0 then
+        first = min(first, second)
+      end
+    end
+    if first < last then
+      return first
     end
   end
-  return first or now + 1
+  return first
+end
+
+-- Returns the reply to a Booking Partner that may have no lease more than its most (rule 14): a refusal, or the
+-- demand for the same call again; nil where it may.
+local function refuse_lease(leases_key, most, now)
+  if most == math.huge then
+    return nil
+  end
+  local count = count_leases(leases_key, now)
+  if not count then
+    return { 0 }
+  end
+  return count >= most and { -3, first_expiry(leases_key, now) - now } or nil
 end
 
 -- Moves a lease from the second at which it was to expire to another; nil is no lease.

@@ -1,12 +1,12 @@
 """The store: the only package that talks to Redis."""
 
-from service.store.catalogue import Catalogue
-from service.store.errors import (
+from service.redis.errors import (
     MisuseError,
     NothingSentError,
     OutcomeUnknownError,
     StoreError,
 )
+from service.store.catalogue import Catalogue
 from service.store.keys import DEFAULT_SELLER, DefaultOrderKey, OrderKey, digest
 from service.store.orders import Cancellation, Terms
 from service.store.refusals import (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from service.redis.nodes import Nodes
 from service.store.calls import Calls
-from service.store.nodes import Nodes
 from service.store.scripts import (
     AuditArguments,
     ListKeys,
@@ -152,12 +152,15 @@ class Auditor:
             for check, ref, found, right in wrong
         ]
 
-    async def recount(self, counts: Name, seen: int, surpluses: Mapping[int, int]) -> None:
+    async def recount(
+        self, counts: Name, seen: int, surplus: int, surpluses: Mapping[int, int]
+    ) -> None:
         """Mend the count of a Booking Partner's live leases.
 
         Args:
             counts: Whose: `<seller>|<partner>`.
             seen: When it was found wrong, in microseconds since 1970, by Redis's clock.
+            surplus: How many leases its total is above the sum of all seconds.
             surpluses: How many leases it has too many, by the second at which they expire.
 
         """
@@ -165,6 +168,9 @@ class Auditor:
             "recount",
             counts.keys,
             RecountKeys(f"{counts.keys.name}:leases:{counts.rest}"),
-            (*RecountArguments(seen), *(part for pair in surpluses.items() for part in pair)),
+            (
+                *RecountArguments(seen, surplus),
+                *(part for pair in surpluses.items() for part in pair),
+            ),
             {},
         )

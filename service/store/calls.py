@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from service.store.call import Part
-from service.store.durability import CONFIRMED
-from service.store.errors import NothingSentError
+from service.redis.call import Part
+from service.redis.errors import NothingSentError
+from service.redis.nodes import Nodes
 from service.store.keys import DEFAULT_SELLER, Keys, PartitionKeys
-from service.store.nodes import Nodes
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.refusals import SellerLeftOutError
 from service.store.replies import Item
@@ -23,7 +22,10 @@ Basket = Mapping[str, Sequence[Item]]
 # changed the same Order, or the pools of the same Opportunity, in between.
 _TRIES: Final = 6
 
-_MORE_KEYS: Final = 0
+_AGAIN: Final = 0
+
+_CONFIRMED: Final = frozenset({"book", "cancel", "delete"})
+"""The verbs that wait for confirmation. What else may be lost is asked for again, or expires."""
 
 
 class Calls:
@@ -76,7 +78,7 @@ class Calls:
         arguments: Sequence[Part],
         groups: Mapping[str, Sequence[Item]],
     ) -> list[Any]:
-        """Run a verb, again with more keys where it asks for them.
+        """Run a verb, again where it asks for it: with more keys, or to go on with what it began.
 
         Args:
             verb: Its name.
@@ -97,15 +99,19 @@ class Calls:
             all_arguments += (ref, len(items))
             for item in items:
                 all_arguments += item
-        way = self.nodes.confirming if verb in CONFIRMED else self.nodes.of
+        way = self.nodes.confirming if verb in _CONFIRMED else self.nodes.of
         node, script = way(partition.name), self._scripts[verb]
-        for _ in range(_TRIES):
+        tries = 0
+        while tries < _TRIES:
             with self.observer.script(verb):
                 told = await node.call(script, all_keys, all_arguments)
             reply: list[Any] = settled(told, self.observer)
-            if reply[0] != _MORE_KEYS:
+            if reply[0] != _AGAIN:
                 return reply
-            for ref in (raw.decode() for raw in reply[1:]):
+            refs = [raw.decode() for raw in reply[1:]]
+            # Without any, it dropped as many expired holds as one run may, and did nothing else.
+            tries += bool(refs)
+            for ref in refs:
                 all_keys += (partition.opportunity(ref), partition.holds(ref))
                 all_arguments += (ref, 0)
         raise NothingSentError("too many calls change the same Order at once")

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from service.store.errors import StoreError
+from service.redis.errors import StoreError
+from service.redis.nodes import Nodes
 from service.store.keys import Keys, PartitionKeys
-from service.store.nodes import Nodes
 from service.store.overview import OpportunityRow, Overview
 
 PERIOD_SECONDS: Final = 10.0

@@ -10,8 +10,8 @@ import asyncio
 from typing import Final
 from uuid import uuid4
 
-from service.store.errors import StoreError
-from service.store.nodes import Nodes
+from service.redis.errors import StoreError
+from service.redis.nodes import Nodes
 
 MINUTES: Final = 60
 _KEPT_SECONDS: Final = 2 * MINUTES * 60

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from service.redis.nodes import Node, Nodes, earliest_microseconds
 from service.store.keys import Keys, PartitionKeys
-from service.store.nodes import Node, Nodes, earliest_microseconds
 
 _FIRST_CHUNK: Final = 16
 """Entries that are read ahead of each partition: twice its share of a page of 500, of 64."""

@@ -17,9 +17,6 @@ class Observer(Protocol):
     def happened(self, event: Event, times: int = 1) -> None:
         """Hear what became of leases."""
 
-    def exchanged(self, calls: int, seconds: float) -> None:
-        """Hear how many calls went to Redis together, and how long their replies took."""
-
     def looked_at_due(self, now: float, late_seconds: float) -> None:
         """Hear that a sweeper looked, at an instant of Redis's clock, and how late it was."""
 
@@ -35,9 +32,6 @@ class _Nobody:
         self._nothing = nullcontext()
 
     def happened(self, event: Event, times: int = 1) -> None:
-        """Ignore it."""
-
-    def exchanged(self, calls: int, seconds: float) -> None:
         """Ignore it."""
 
     def looked_at_due(self, now: float, late_seconds: float) -> None:

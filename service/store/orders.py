@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from service.store.call import Part
+from service.redis.call import Part
 from service.store.calls import Basket, Calls
 from service.store.keys import DefaultOrderKey, OrderKey, owner
 from service.store.refusals import (

@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from service.store.call import Part, Reply
+from service.redis.call import Part, Reply
+from service.redis.nodes import Nodes, earliest_microseconds
 from service.store.keys import Keys, PartitionKeys, owner_of
-from service.store.nodes import Nodes, earliest_microseconds
 
 # Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
 _UNSETTLED: Final = 1000

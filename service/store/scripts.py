@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from service.store.call import Script
+from service.redis.call import Script
 
 
 class QuoteKeys(NamedTuple):
@@ -219,6 +219,7 @@ class RecountArguments(NamedTuple):
     """ARGV of `recount`; the corrections follow."""
 
     seen: int
+    surplus: int
 
 
 class NoArguments(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from service.redis.errors import StoreError
+from service.redis.nodes import Nodes
 from service.store.calls import Calls
 from service.store.catalogue import Catalogue
-from service.store.errors import StoreError
-from service.store.nodes import Nodes
 from service.store.observer import UNOBSERVED, Observer
 from service.store.orders import Orders
 

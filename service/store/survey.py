@@ -11,8 +11,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from service.redis.nodes import Nodes
 from service.store.keys import SHORT, Keys, PartitionKeys, owner_of
-from service.store.nodes import Nodes
 
 PORTION: Final = 1000
 """Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""

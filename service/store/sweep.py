@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from service.redis.nodes import Nodes, earliest_microseconds
 from service.store.keys import Keys, PartitionKeys
-from service.store.nodes import Nodes, earliest_microseconds
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.scripts import ListKeys, load_scripts
 

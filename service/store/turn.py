@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
+from service.redis.nodes import Nodes
 from service.store.feed import START, Cursor
-from service.store.nodes import Nodes
 from service.store.scripts import ClaimArguments, ClaimKeys, load_scripts
 
 HOLD_SECONDS: Final = 20.0

@@ -9,13 +9,21 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from service.settings import Settings, SettingsError
-from service.telemetry.logs import configure, is_for_people
+from service.telemetry.logs import configure, is_for_people, make_output_unfailing
 from service.telemetry.metrics import Meter, Metrics
 
 if TYPE_CHECKING:
     from service.telemetry.tracing import Tracing
 
-__all__ = ["Meter", "Metrics", "check", "configure", "is_for_people", "tracing_of"]
+__all__ = [
+    "Meter",
+    "Metrics",
+    "check",
+    "configure",
+    "is_for_people",
+    "make_output_unfailing",
+    "tracing_of",
+]
 
 
 def check(settings: Settings) -> None:

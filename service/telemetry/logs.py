@@ -6,6 +6,7 @@ Nothing that a Broker sent about a person, no token and no password is ever pass
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from service.setting_types import LogFormat
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
@@ -47,6 +49,24 @@ def configure(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     _route_standard_library(level, [*shared, structlog.stdlib.add_logger_name], rendering)
+
+
+class _Unfailing(io.FileIO):
+    """A file that loses what cannot be written: a full disk or a closed pipe stops no booking."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def make_output_unfailing() -> None:
+    """Lose what standard output does not take from here on, instead of failing."""
+    output = io.BufferedWriter(_Unfailing(sys.stdout.fileno(), "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(
+        output, encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
 
 
 def is_for_people(log_format: LogFormat) -> bool:

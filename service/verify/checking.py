@@ -241,10 +241,12 @@ class Verifier:
 
     async def _recount(self, name: Name, surpluses: Mapping[int, int]) -> None:
         [count] = await self._survey.counts([name])
-        if self._report.repair:
-            await self._auditor.recount(name, await self._survey.now(), surpluses)
         total = count.get("total", 0)
         by_second = sum(n for second, n in count.items() if second.isdigit())
+        if self._report.repair:
+            # Both change in one step, and their difference stays.
+            surplus = total - by_second
+            await self._auditor.recount(name, await self._survey.now(), surplus, surpluses)
         self._report.differs(
             "counts",
             f"Booking Partner {name.partner}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -16,13 +17,14 @@ from typing import Final
 import structlog
 import uvloop
 
+from service.redis.address import Location
+from service.redis.connect import open_nodes
+from service.redis.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
+from service.redis.errors import StoreError, UnusableServerError
+from service.redis.gate import examine
 from service.settings import Settings
-from service.store.address import Location
 from service.store.auditor import Auditor
-from service.store.connect import open_nodes
-from service.store.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
-from service.store.errors import StoreError, UnusableServerError
-from service.store.gate import examine
+from service.store.stored_format import claim_keys
 from service.store.survey import Survey
 from service.verify.checking import Verifier
 from service.verify.progress import shown
@@ -120,12 +122,10 @@ def _server(settings: Settings) -> Iterator[str]:
 
 async def _verify(settings: Settings, url: str, report: Report) -> None:
     redis = Location.read(url)
-    await examine(
-        redis,
-        key_prefix=settings.key_prefix,
-        partitions=settings.partitions,
-        durability="memory",
+    claim = functools.partial(
+        claim_keys, key_prefix=settings.key_prefix, partitions=settings.partitions
     )
+    await examine(redis, durability="memory", claim=claim)
     nodes = open_nodes(redis, deadline_seconds=_PATIENCE_SECONDS)
     survey = Survey(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
     auditor = Auditor(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)

@@ -17,9 +17,9 @@ from service.http import Tokens
 from service.http.keys import BROADCAST, DASHBOARD, LEDGER
 from service.ledger import OrderKey
 from service.model import OrderRequest
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from service.store.sweep import DueList
 from service.sweeper import Sweeper
 from tests.http.application import api

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from service.store.address import Location
-from service.store.connect import open_nodes
-from service.store.nodes import Nodes
+from service.redis.address import Location
+from service.redis.connect import open_nodes
+from service.redis.nodes import Nodes
 from tests.topology import ClusterServers, SentinelServers
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service.errors import OpenBookingError
 from service.ledger import OrderKey, Step
-from service.store.nodes import Nodes
+from service.redis.nodes import Nodes
 from tests.polling import eventually
 from tests.store.desk import CLASS, OFFER, Desk, order_request
 from tests.verify.looking import look

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from service.store.address import Address, Location
-from service.store.call import Script
-from service.store.check import check_nodes
-from service.store.connect import open_nodes
-from service.store.errors import NothingSentError, UnusableServerError
+from service.redis.address import Address, Location
+from service.redis.call import Script
+from service.redis.check import check_nodes
+from service.redis.connect import open_nodes
+from service.redis.errors import NothingSentError, UnusableServerError
+from service.redis.gate import examine
+from service.redis.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, earliest_microseconds
 from service.store.feed import Feed
-from service.store.gate import examine
-from service.store.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, earliest_microseconds
+from service.store.stored_format import claim_keys
 from tests.servers import RedisServer, free_port, valkey_binary
 from tests.topology import ClusterServers, Member, Sentinel, SentinelServers
 
@@ -112,10 +113,11 @@ async def test_a_slot_that_nobody_has_is_refused(short_folder: Path) -> None:
 
 async def test_the_keys_of_a_cluster_are_claimed_once(nodes, cluster_servers) -> None:
     """Each node is checked, and the number of partitions stays what it was at the first start."""
-    servers = await check_nodes(nodes, key_prefix="lease", partitions=64, is_cluster=True)
+    servers = await check_nodes(nodes, is_cluster=True)
     assert [server.name for server in servers] == ["Valkey"] * 3
+    await claim_keys(nodes, key_prefix="lease", partitions=64)
     with pytest.raises(UnusableServerError, match="set LEASE_PARTITIONS=64"):
-        await check_nodes(nodes, key_prefix="lease", partitions=32, is_cluster=True)
+        await claim_keys(nodes, key_prefix="lease", partitions=32)
 
 
 async def test_one_unfit_node_is_enough_to_refuse(nodes, cluster_servers) -> None:
@@ -124,19 +126,16 @@ async def test_one_unfit_node_is_enough_to_refuse(nodes, cluster_servers) -> Non
     odd.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     try:
         with pytest.raises(UnusableServerError, match="set it to noeviction"):
-            await check_nodes(nodes, key_prefix="lease", partitions=64, is_cluster=True)
+            await check_nodes(nodes, is_cluster=True)
     finally:
         odd.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
 async def test_a_replica_that_cannot_take_over_is_refused(sentinels: SentinelServers) -> None:
     """A replica that may evict leases is refused at the start; one that is away is not."""
+    claim = functools.partial(claim_keys, key_prefix="lease", partitions=64)
     look = functools.partial(
-        examine,
-        Location.read(sentinels.url),
-        key_prefix="lease",
-        partitions=64,
-        durability="memory",
+        examine, Location.read(sentinels.url), durability="memory", claim=claim
     )
     _, odd, away = sentinels.members
     away.kill()
@@ -153,7 +152,7 @@ async def test_a_server_that_is_no_cluster_is_refused(short_folder: Path) -> Non
     with RedisServer(valkey_binary(), short_folder, port=port):
         nodes = open_nodes(Location.read(f"redis+cluster://127.0.0.1:{port}"))
         with pytest.raises(UnusableServerError, match="begin LEASE_REDIS_URL with redis://"):
-            await check_nodes(nodes, key_prefix="lease", partitions=64, is_cluster=True)
+            await check_nodes(nodes, is_cluster=True)
         await nodes.close()
 
 

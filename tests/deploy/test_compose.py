@@ -11,10 +11,10 @@ import yaml
 
 from examples.booking_front_end import settings as front_end
 from service import __version__
+from service.redis.batcher import Batcher
+from service.redis.check import check_nodes
+from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.batcher import Batcher
-from service.store.check import check_nodes
-from service.store.connect import connection_factory
 from tests.deploy import dockerfile
 from tests.deploy.manifests import FOLDER, containers, options, pods, render
 from tests.process.program import ROOT
@@ -125,5 +125,5 @@ async def test_the_service_accepts_this_valkey(binary: str, short_folder: Path) 
         batcher = Batcher(connection_factory(server.url))
         # The Redis of a developer's machine may be older than WAITAOF.
         durability = "disk" if binary == "valkey" else "memory"
-        await check_nodes(batcher, key_prefix="lease", partitions=64, durability=durability)
+        await check_nodes(batcher, durability=durability)
         await batcher.close()

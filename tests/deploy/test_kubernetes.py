@@ -15,12 +15,12 @@ from examples.booking_front_end.settings import Settings as FrontEndSettings
 from service import __version__
 from service.http.routes import OPERATIONS
 from service.http.serving import IN_FLIGHT_SECONDS
+from service.redis.address import Location
+from service.redis.batcher import Batcher
+from service.redis.check import check_nodes
+from service.redis.connect import connection_factory
 from service.serve import _MARGIN_SECONDS
 from service.settings import Settings
-from service.store.address import Location
-from service.store.batcher import Batcher
-from service.store.check import check_nodes
-from service.store.connect import connection_factory
 from tests.deploy.manifests import (
     FOLDER,
     Manifest,
@@ -343,5 +343,5 @@ async def test_the_service_accepts_this_valkey(binary: str, short_folder: Path) 
         batcher = Batcher(connection_factory(f"{server.url}?password={password}"))
         # The Redis of a developer's machine may be older than WAITAOF.
         durability = "disk" if binary == "valkey" else "memory"
-        await check_nodes(batcher, key_prefix="lease", partitions=64, durability=durability)
+        await check_nodes(batcher, durability=durability)
         await batcher.close()

@@ -5,18 +5,20 @@ import contextlib
 import re
 import shutil
 import subprocess
+import sys
+import textwrap
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import describe
-from service.store.batcher import Batcher
-from service.store.check import SCHEMA
-from service.store.connect import connection_factory
+from service.store.stored_format import SCHEMA
 from tests.polling import eventually as eventually_async
-from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, eventually, run
+from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, environment, eventually, run
 from tests.servers import RedisServer, free_port, redis_binary, valkey_binary
 from tests.store import stored_format
 from tests.topology import SentinelServers
@@ -214,3 +216,33 @@ async def test_a_backup_is_restored(
     with RedisServer(server.binary, folder, appendonly="yes") as restarted:
         async with connected(restarted) as batcher:
             assert await stored_format.dump(batcher) == before
+
+
+def test_a_file_that_ends_in_zeros_is_mended(short_folder: Path) -> None:
+    """The embedded Valkey refuses its file, and names the page; after its steps all is there."""
+    order = uuid.uuid4()
+    sold = [{"@type": "Event", "@id": OPPORTUNITY, "maximumAttendeeCapacity": 1}]
+    with Program(short_folder, LEASE_DURABILITY="disk") as program:
+        assert program.call("PUT", "/opportunities", sold).status == 200
+        assert program.call("PUT", f"/orders/{order}", ITEMS).status == 201
+    with (short_folder / "data/appendonlydir/appendonly.aof.1.incr.aof").open("ab") as file:
+        file.write(bytes(4096))
+    refused = run(short_folder)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "docs/operations.md" in refused.stderr
+
+    section = PAGE.partition("### A file that ends in zeros\n")[2]
+    steps = textwrap.dedent(section.partition("```bash\n")[2].partition("```")[0])
+    ended = subprocess.run(
+        ["/bin/sh", "-euc", steps],
+        cwd=short_folder,
+        env=environment(short_folder, {"PYTHON": sys.executable}),
+        input="y\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "with 4096 bytes" in ended.stdout
+    with Program(short_folder, LEASE_DURABILITY="disk") as program:
+        assert program.call("GET", f"/orders/{order}").status == 200
+    assert run(short_folder, "verify").returncode == 0

@@ -11,6 +11,7 @@ import pytest
 from tests.process.program import ROOT, Program
 
 README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "guide.md"
 ADDRESS = "http://127.0.0.1:8080"
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -32,16 +33,16 @@ class Reply(NamedTuple):
     body: Any
 
 
-def blocks() -> list[Block]:
-    """Return the README's fenced blocks in their order."""
-    return [Block(*found) for found in _BLOCK.findall(README.read_text())]
+def blocks(page: Path) -> list[Block]:
+    """Return a page's fenced blocks in their order."""
+    return [Block(*found) for found in _BLOCK.findall(page.read_text())]
 
 
-def exchanges() -> list[tuple[str, str]]:
-    """Return every `curl` of the README with the block behind it, which is to be its answer."""
+def exchanges(page: Path) -> list[tuple[str, str]]:
+    """Return every `curl` of a page with the block behind it, which is to be its answer."""
     return [
         (block.text, answer.text if answer.language == "http" else "")
-        for block, answer in pairwise([*blocks(), Block("", "")])
+        for block, answer in pairwise([*blocks(page), Block("", "")])
         if block.language == "bash" and "curl" in block.text
     ]
 
@@ -80,10 +81,11 @@ def has(answered: Any, shown: Any) -> bool:
     return bool(answered == shown)
 
 
-def test_every_call_is_answered_as_shown(short_folder: Path, curl: str) -> None:
-    """The README's calls, pasted in their order, get the status, headers and properties shown."""
-    calls = exchanges()
-    assert len(calls) > 6
+@pytest.mark.parametrize("page", [README, GUIDE], ids=lambda page: page.name)
+def test_every_call_is_answered_as_shown(page: Path, short_folder: Path, curl: str) -> None:
+    """A page's calls, pasted in their order, get the status, headers and properties shown."""
+    calls = exchanges(page)
+    assert len(calls) >= 4
     with Program(short_folder, LEASE_DATA_DIR=":memory:") as program:
         for command, shown in calls:
             assert ADDRESS in command
@@ -95,7 +97,7 @@ def test_every_call_is_answered_as_shown(short_folder: Path, curl: str) -> None:
 
 def test_a_booking_that_is_pasted_again_is_replayed(short_folder: Path, curl: str) -> None:
     """The README's B, sent twice, books once and then says `Idempotency-Replayed: true`."""
-    calls = [command for command, _ in exchanges()]
+    calls = [command for command, _ in exchanges(README)]
     book = next(command for command in calls if "-X PUT" in command and "/orders/" in command)
     with Program(short_folder, LEASE_DATA_DIR=":memory:") as program:
         run(calls[0], program.url)
@@ -106,10 +108,10 @@ def test_a_booking_that_is_pasted_again_is_replayed(short_folder: Path, curl: st
 
 
 def test_the_python_example_runs_as_it_stands(short_folder: Path) -> None:
-    """The README's Python, run against a service, prints what is shown below it."""
+    """The guide's Python, run against a service, prints what is shown below it."""
     [(program, shown)] = [
         (block.text, output.text)
-        for block, output in pairwise(blocks())
+        for block, output in pairwise(blocks(GUIDE))
         if block.language == "python"
     ]
     with Program(short_folder, LEASE_DATA_DIR=":memory:") as service:
@@ -117,6 +119,24 @@ def test_the_python_example_runs_as_it_stands(short_folder: Path) -> None:
         command = [sys.executable, "-c", program.replace(ADDRESS, service.url)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == shown
+
+
+def test_the_payment_window_makes_a_difference(short_folder: Path, curl: str) -> None:
+    """Rule 27: in the guide's example the lease lasts longer after its payment window."""
+    before: dict[str, Any] = {}
+    with Program(short_folder, LEASE_DATA_DIR=":memory:") as program:
+        for command, _ in exchanges(GUIDE):
+            body = run(command, program.url).body
+            if "/payment-window" in command:
+                assert body["leaseExpires"] > before["leaseExpires"]
+                return
+            before = body.get("lease", before) if isinstance(body, dict) else before
+    pytest.fail("The guide shows no payment window.")
+
+
+def test_the_readme_is_short() -> None:
+    """A newcomer reads the README in one go; the rest is in the pages that it names."""
+    assert len(README.read_text().splitlines()) <= 260
 
 
 def test_the_make_commands_exist() -> None:
@@ -130,8 +150,7 @@ def test_the_make_commands_exist() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        README,
-        ROOT / "CHANGELOG.md",
+        *sorted(ROOT.glob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
         *sorted((ROOT / "deploy").rglob("*.md")),
     ],

@@ -14,8 +14,8 @@ from typing import Final
 
 import aiohttp
 
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.model.history import PATIENCE_SECONDS, History, RedisClock, monotonic
 from tests.model.sequential import Answer, Call
 from tests.polling import eventually

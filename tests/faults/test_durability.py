@@ -11,8 +11,8 @@ import pytest
 
 from service.errors import OpenBookingError
 from service.ledger import Step
-from service.store.address import Location
-from service.store.connect import open_nodes
+from service.redis.address import Location
+from service.redis.connect import open_nodes
 from tests.polling import eventually
 from tests.servers import redis_binary, valkey_binary
 from tests.store.desk import Desk

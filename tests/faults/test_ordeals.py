@@ -22,8 +22,8 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.faults.ordeal import SETTINGS, shopping
 from tests.faults.proxy import Mischief, Proxy
 from tests.model.linear import NEVER

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.store.batcher import Batcher, Reply, Script
-from service.store.connect import connection_factory
-from service.store.errors import MisuseError, NothingSentError, OutcomeUnknownError, StoreError
+from service.redis.batcher import Batcher, Reply, Script
+from service.redis.connect import connection_factory
+from service.redis.errors import MisuseError, NothingSentError, OutcomeUnknownError, StoreError
 from tests.servers import RedisServer, valkey_binary
 
 PATIENT_SECONDS = 20.0

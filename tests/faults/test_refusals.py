@@ -8,10 +8,10 @@ import pytest
 from service.errors import OpenBookingError
 from service.ledger import Ledger, OrderKey, Step
 from service.model import OrderItemPatch, OrderPatch, ProposalPatch, SellerPolicy
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings
 from service.store import Store
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from tests.store.desk import CLASS, SELLER, order_request
 
 KEY = OrderKey(SELLER, "default", "e11429ea-467f-4270-ab62-e47368996fe8")

@@ -15,9 +15,9 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from service.ledger.feed import CapacityFeed
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.setting_types import WebhookSecret, WebhookUrl
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from service.store.feed import Feed
 from service.store.turn import Turn
 from service.webhooks import Pace, Receiver, Sender, sending

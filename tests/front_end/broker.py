@@ -66,6 +66,12 @@ class Broker:
         """Return the same Booking Partner, selling for another."""
         return Broker(self._session, self._url, self.base_url, seller=seller)
 
+    def of_partner(self, partner: str) -> Broker:
+        """Return another Booking Partner, selling for the first Seller."""
+        other = Broker(self._session, self._url, self.base_url)
+        other.headers["X-OpenActive-Test-Client-Id"] = partner
+        return other
+
     async def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Make one call."""
         async with self._session.request(

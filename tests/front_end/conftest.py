@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -36,9 +37,9 @@ def settings(service_url: str, tmp_path: Path) -> Settings:
     )
 
 
-@pytest.fixture
-async def broker(settings: Settings) -> AsyncIterator[Broker]:
-    """Give a Booking Partner of a front-end of the test's own."""
+@contextlib.asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Broker]:
+    """Give a Booking Partner of a front-end that serves for as long as the block lasts."""
     async with opened(settings) as app, ClientSession() as session:
         runner = web.AppRunner(app)
         await runner.setup()
@@ -46,3 +47,10 @@ async def broker(settings: Settings) -> AsyncIterator[Broker]:
         host, port = runner.addresses[0][:2]
         yield Broker(session, f"http://{host}:{port}", settings.base_url)
         await runner.cleanup()
+
+
+@pytest.fixture
+async def broker(settings: Settings) -> AsyncIterator[Broker]:
+    """Give a Booking Partner of a front-end of the test's own."""
+    async with serving(settings) as broker:
+        yield broker

@@ -80,8 +80,7 @@ async def test_other_booking_partners_are_others(broker: Broker) -> None:
     """The same UUID of another Booking Partner is another Order."""
     id_, order = await broker.create(criterion="OneSpace"), new_order()
     await broker.c1(order, id_)
-    other = Broker(broker._session, broker._url, broker.base_url)
-    other.headers["X-OpenActive-Test-Client-Id"] = "booking-partner-2"
+    other = broker.of_partner("booking-partner-2")
     assert (await other.c1(order, id_)).errors() == [RESERVED]
 
 

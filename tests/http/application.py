@@ -12,10 +12,10 @@ from service.http import observer as http_observer
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
+from service.redis.batcher import Batcher
 from service.settings import Settings
 from service.store import Store
 from service.store import observer as store_observer
-from service.store.batcher import Batcher
 from service.store.conflicts import Conflicts
 from service.store.feed import Feed
 from service.store.overview import Overview

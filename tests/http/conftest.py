@@ -10,10 +10,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from service.http import connection, serving
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.setting_types import ByteCount
 from service.settings import Settings
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from tests.http.application import api, recorded
 from tests.http.caller import MakeCaller, callers
 from tests.http.front_end import FrontEnd

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from service.http import TokensFile
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from tests.http.application import api, recorded
 from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger

@@ -13,9 +13,9 @@ from service.errors import TemporarilyUnableToCreateOrderError
 from service.http import STEPS, create_admin_app
 from service.http.routes import ROUTES
 from service.ledger import Ledger
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from service.telemetry import Metrics
 from tests.http.application import api, recorded
 from tests.http.conftest import Client, MakeClient
@@ -51,7 +51,7 @@ async def client(
 ) -> AsyncIterator[Client]:
     """Give a client of an API that is observed."""
     meter = Metrics(STEPS).of_worker(0)
-    batcher = Batcher(connection_factory(valkey_server.url), observer=meter)
+    batcher = Batcher(connection_factory(valkey_server.url), on_exchange=meter.exchanged)
     yield await aiohttp_client(api(batcher, settings, meter=meter))
     await batcher.close()
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from tests.http.application import api
 from tests.http.conftest import Client, MakeClient
 from tests.http.front_end import ITEM, OPENACTIVE, SELLER, UUIDS, FrontEnd

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import structs
 
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from tests.http.application import api
 from tests.http.conftest import MakeClient
 from tests.http.front_end import (

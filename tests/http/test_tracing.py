@@ -20,9 +20,9 @@ from structlog.testing import capture_logs
 
 from service import telemetry
 from service.http import STEPS
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings, SettingsError
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
 from service.telemetry import Metrics
 from service.telemetry.tracing import Tracing, name_the_trace
 from tests.http.application import api
@@ -53,7 +53,7 @@ async def traced(
 ) -> AsyncIterator[Client]:
     """Give a client of an API that is traced."""
     meter = Metrics(STEPS).of_worker(0, tracing.script)
-    batcher = Batcher(connection_factory(valkey_server.url), observer=meter)
+    batcher = Batcher(connection_factory(valkey_server.url), on_exchange=meter.exchanged)
     app = api(batcher, settings, meter=meter)
     app.middlewares.insert(0, tracing.middleware)
     yield await aiohttp_client(app)

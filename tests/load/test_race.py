@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.load.customers import Answer, Reception, Spaces, observed, reception
 from tests.polling import eventually
 from tests.process.program import Program, run

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import aiohttp
 
-from service.store.batcher import Batcher
+from service.redis.batcher import Batcher
 from tests.model.linear import LOOKS, MOST_STATES, NEVER, Event, check
 from tests.model.sequential import SECOND, Answer, Call, Ledger, State, ticks
 

@@ -22,11 +22,11 @@ from service.model import (
     OrderQuote,
     PriceSpecification,
 )
+from service.redis.batcher import Batcher, Script
+from service.redis.connect import connection_factory
 from service.settings import Settings
 from service.store import Store
 from service.store.auditor import Auditor
-from service.store.batcher import Batcher, Script
-from service.store.connect import connection_factory
 from service.store.keys import Keys
 from service.store.scripts import SIGNATURES, source_of
 from service.store.survey import Survey

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
-from service.store.embedded import running_url
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
+from service.redis.embedded import running_url
 from tests.process.program import ITEMS, OPPORTUNITY, Program, run
 from tests.topology import ClusterServers
 

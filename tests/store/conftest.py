@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from service.store.address import Location
-from service.store.batcher import Batcher
-from service.store.connect import open_nodes
+from service.redis.address import Location
+from service.redis.batcher import Batcher
+from service.redis.connect import open_nodes
 from tests.conftest import way_to
 from tests.store.desk import Desk
 from tests.store.whole import WholeCluster

@@ -19,10 +19,10 @@ import msgspec
 from msgspec import Struct
 
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.check import SCHEMA, check_nodes
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.store.feed import Cursor
+from service.store.stored_format import SCHEMA, claim_keys
 from service.store.turn import Turn
 from tests.servers import RedisServer, valkey_binary
 from tests.store.desk import CLASS, COURT, OFFER, OPENACTIVE, OTHER_OFFER, Desk
@@ -74,7 +74,7 @@ def read(schema: int) -> Data:
 
 async def play(batcher: Batcher) -> None:
     """Leave at least one of everything that the service stores."""
-    await check_nodes(batcher, key_prefix="lease", partitions=64)
+    await claim_keys(batcher, key_prefix="lease", partitions=64)
     desk = Desk(batcher, **_FOR_EVER)
     offers = [
         {"@type": "Offer", "@id": OFFER, "price": 7.1, "priceCurrency": "GBP"},

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.store.desk import CLASS, OFFER, Desk
 
 

@@ -6,9 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.ledger import Step
-from service.store.batcher import Batcher
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.store.census import PERIOD_SECONDS, Census, Censuses
-from service.store.connect import connection_factory
 from service.store.observer import Event
 from service.store.sweep import DueList
 from service.sweeper import Sweeper
@@ -155,7 +155,7 @@ async def test_redis_away_is_told(told: Told) -> None:
 
 async def test_a_round_trip_is_told(valkey_server: RedisServer, told: Told) -> None:
     """Calls of the same moment are one batch, with the seconds that it took."""
-    batcher = Batcher(connection_factory(valkey_server.url), observer=told.meter)
+    batcher = Batcher(connection_factory(valkey_server.url), on_exchange=told.meter.exchanged)
     await batcher.command("PING")
     await asyncio.gather(*(batcher.command("PING") for _ in range(4)))
     await batcher.close()

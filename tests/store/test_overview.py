@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.ledger import Step
-from service.store.batcher import Batcher
+from service.redis.batcher import Batcher
 from service.store.conflicts import Conflicts
 from service.store.overview import Overview, Window, _shares
 from tests.polling import eventually

@@ -9,9 +9,10 @@ from service.errors import (
     UnknownOrderError,
 )
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.check import SCHEMA, check_nodes
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
+from service.redis.errors import UnusableServerError
+from service.store.stored_format import SCHEMA, claim_keys
 from service.store.turn import Turn
 from tests.store import stored_format
 from tests.store.desk import CLASS, COURT, OFFER, OTHER_OFFER, SELLER, errors
@@ -62,8 +63,24 @@ async def test_it_is_accepted_at_start(redis_url):
     batcher = Batcher(connection_factory(redis_url))
     await batcher.command("FLUSHALL")
     await stored_format.load(batcher, stored_format.read(SCHEMA))
-    await check_nodes(batcher, key_prefix="lease", partitions=64)
+    await claim_keys(batcher, key_prefix="lease", partitions=64)
     await batcher.close()
+
+
+async def test_another_partition_number_is_refused(batcher):
+    """The number of partitions of the first start stays, and the refusal names it."""
+    await claim_keys(batcher, key_prefix="lease", partitions=64)
+    await claim_keys(batcher, key_prefix="lease", partitions=64)
+    with pytest.raises(UnusableServerError, match="set LEASE_PARTITIONS=64"):
+        await claim_keys(batcher, key_prefix="lease", partitions=128)
+
+
+async def test_an_unknown_schema_is_refused(batcher):
+    """Keys that another release wrote in another format are left alone."""
+    await batcher.command("HSET", "lease:meta", "schema", 2)
+    with pytest.raises(UnusableServerError, match="have format 2 and this release reads 1"):
+        await claim_keys(batcher, key_prefix="lease", partitions=64)
+    assert await batcher.command("HGETALL", "lease:meta") == [b"schema", b"2"]
 
 
 async def test_the_ledger_stands(old):

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.ledger import Step
-from service.store.batcher import Batcher, Script
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher, Script
+from service.redis.connect import connection_factory
 from service.sweeper import Sweeper
 from tests.polling import eventually
 from tests.servers import RedisServer, valkey_binary

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from service.store.batcher import Batcher
+from service.redis.batcher import Batcher
 from service.store.feed import START, Cursor
 from service.store.turn import Turn
 from tests.polling import eventually

@@ -8,8 +8,8 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from service.store.call import Part, Script
-from service.store.nodes import Node, Nodes
+from service.redis.call import Part, Script
+from service.redis.nodes import Node, Nodes
 
 _OF_EVERY_NODE = {"FLUSHALL", "KEYS", "SCRIPT"}
 _OF_ANY_NODE = {"TIME"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.store.batcher import Batcher
+from service.redis.batcher import Batcher
 from tests.store.desk import Desk
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from service.redis.batcher import Batcher
 from service.settings import Settings
 from service.store.auditor import HOLDS_LIMIT, Auditor
-from service.store.batcher import Batcher
 from service.store.survey import Survey
 from service.verify import Report, Verifier
 from service.verify.checking import OPPORTUNITIES_AT_ONCE

@@ -1,6 +1,6 @@
 """What the service leaves behind is in order, whatever was called."""
 
-from service.store.check import SCHEMA
+from service.store.stored_format import SCHEMA
 from tests.store import stored_format
 from tests.store.desk import CLASS, SELLER, Desk
 from tests.verify.looking import look

@@ -312,7 +312,7 @@ async def test_mending_again_changes_nothing(scene):
     assert await scene.ledgers() == LEDGERS
     total = await scene.send("HGET", scene.counts, "total")
     for _ in range(2):
-        await auditor.recount(counts, seen, {4_000_000_000: -1})
+        await auditor.recount(counts, seen, 0, {4_000_000_000: -1})
     assert int(await scene.send("HGET", scene.counts, "total")) == int(total) + 1
 
 

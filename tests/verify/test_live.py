@@ -13,8 +13,8 @@ import pytest
 
 from service.errors import OpenBookingError
 from service.ledger import Step
-from service.store.batcher import Batcher
-from service.store.connect import connection_factory
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from tests.store.desk import OFFER, SELLER, Desk
 from tests.store.follow import sweeper_of
 from tests.verify.looking import Look, look
