@@ -323,7 +323,7 @@ async def test_a_quiet_stream_has_comments(
     assert broadcast.QUIET_SECONDS == 15
     monkeypatch.setattr(broadcast, "QUIET_SECONDS", 0.3)
     client = await aiohttp_client(fed(feed))
-    async with listening(client, "?id=nobody") as stream:
+    async with listening(client, "?seller=somebody&id=nobody") as stream:
 
         async def talk() -> None:
             while True:

@@ -142,6 +142,24 @@ class Contract(Game):
         basket = [item._replace(position=index) for index, item in enumerate(basket)]
         self._quote(key, step, basket, strict=strict)
 
+    @precondition(lambda game: bool(game.leases()))
+    @rule(
+        number=given.numbers,
+        step=st.sampled_from(Step),
+        id_=given.opportunities,
+        price=given.prices,
+        after=given.baskets() | st.just([]),
+        strict=st.booleans(),
+    )
+    def quote_something_before_it(self, *, number, step, id_, price, after, strict):
+        """C1 or C2 of what is held behind something at a new price, maybe of another currency."""
+        key = self.pick(self.leases(), number)
+        if self.models[key.seller].is_registered(id_):
+            self.change(seller=key.seller, id_=id_, capacity=None, price=price)
+        basket = [Item(0, id_, OFFERS[0]), *self._held(key), *after]
+        basket = [item._replace(position=index) for index, item in enumerate(basket)]
+        self._quote(key, step, basket, strict=strict)
+
     def _held(self, key: OrderKey) -> list[Item]:
         lease = self.models[key.seller].lease(key[1:])
         held = enumerate(lease.items() if lease else ())
