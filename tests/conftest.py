@@ -18,14 +18,14 @@ from tests.topology import ClusterServers
 pytest_plugins = ["tests.plugins.counts"]
 
 ALONE = {"browser", "cluster", "faults"}
-"""Rings whose tests run one after the other: servers are killed in them, or a page is waited for."""
+"""Rings whose tests keep to one process: they kill servers, or wait for what a page shows."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of some rings apart when tests run side by side."""
     for item in items:
-        if ALONE & {*item.path.parts}:
+        if item.path.parent.name in ALONE:
             item.add_marker(pytest.mark.xdist_group("alone"))
 
 
