@@ -5,6 +5,7 @@ A test holds these against the headers of the scripts and their local names.
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -271,6 +272,7 @@ def lua_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "lua"
 
 
+@functools.cache
 def load_scripts() -> dict[str, Script]:
     """Return every verb's script by name, with the shared parts that its header names in front."""
     return {name: Script.of(name, source_of(name)) for name in SIGNATURES}
