@@ -67,7 +67,7 @@ class Crowd:
 
     async def quote(self, number: int) -> None:
         """C1 of a customer."""
-        quoted = await self.desk.ledger.quote(key(number), Step.ANONYMOUS, REQUEST)
+        quoted = await self.desk.ledger.orders.quote(key(number), Step.ANONYMOUS, REQUEST)
         assert not quoted.refused
 
     def new_numbers(self, count: int) -> range:

@@ -58,10 +58,10 @@ async def _lease_until_the_same_second(batcher: Batcher, count: int) -> None:
 
     async def lease(number: int) -> None:
         seconds = max(1, round(end - time.time()))
-        await desks[seconds - 1].ledger.quote(key(number), Step.ANONYMOUS, REQUEST)
+        await desks[seconds - 1].ledger.orders.quote(key(number), Step.ANONYMOUS, REQUEST)
 
     await by_callers(lease, range(count), callers=512)
-    [found] = await desks[0].ledger.inspect(SELLER, [OPPORTUNITY])
+    [found] = await desks[0].ledger.catalogue.inspect(SELLER, [OPPORTUNITY])
     assert found.leased == count, "the leases took too long to make: raise FILL_SECONDS"
     await asyncio.sleep(end + 2 - time.time())
 

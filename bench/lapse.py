@@ -24,9 +24,9 @@ from bench.stage import Stage, new_crowd
 from bench.traffic import http_request
 from bench.wrk import Load
 from service.ledger import Step
+from service.ledger.keys import Keys
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
-from service.store.keys import Keys
 from tests.process.program import Program
 from tests.servers import RedisServer
 from tests.store.desk import order_request
@@ -164,7 +164,7 @@ async def _lease_until(end: int, batcher: Batcher, ids: Sequence[str], shape: Sh
             await asyncio.sleep(left % 1.0 + 0.001)
         assert left > QUIET_SECONDS + 2, "the leases took too long to make: raise FILL_SECONDS"
         request = order_request([(ids[number % len(ids)], OFFER)])
-        await desks[int(left) - 1].ledger.quote(key(number), Step.ANONYMOUS, request)
+        await desks[int(left) - 1].ledger.orders.quote(key(number), Step.ANONYMOUS, request)
 
     await by_callers(lease, range(shape.opportunities * shape.leases_each), callers=512)
 

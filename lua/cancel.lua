@@ -13,8 +13,8 @@ ARGV
 REPLY
   {1}              cancelled, now or before
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
-  {-1}             there is no such Order
-  {-2, name}       the Order has no such OrderItem; nothing was changed
+  {-7}             there is no such Order
+  {-9, name}       the Order has no such OrderItem; nothing was changed
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the OrderItems cancelled, writes the Order as it is and gives back nothing more.
@@ -25,7 +25,7 @@ local named = tonumber(ARGV[1])
 local now, microseconds = clock()
 local order = read_order(order_key)
 if order.state ~= 'booked' then
-  return { -1 }
+  return { -7 }
 end
 local groups = read_groups(4, 2 + named * 3)
 local missing = read_opportunities(groups, refs_of(order.lines))
@@ -48,7 +48,7 @@ end
 for index = 2, 1 + named * 3, 3 do
   local found = rows[ARGV[index]][ARGV[index + 1]]
   if not found then
-    return { -2, ARGV[index + 1] }
+    return { -9, ARGV[index + 1] }
   elseif found[1][5] == '' then
     found[1][5] = ARGV[index + 2]
     found[2].cancelled = found[2].cancelled + 1

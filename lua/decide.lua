@@ -17,8 +17,8 @@ ARGV
 REPLY
   {1}              it is so now, or was before
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
-  {-1}             there is no such OrderProposal
-  {-2, status}     it was decided otherwise before
+  {-7}             there is no such OrderProposal
+  {-8, status}     it was decided otherwise before
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the status that it wrote; a rejected lease is never made longer.
@@ -29,11 +29,11 @@ local holder, status, grace_seconds = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local now, microseconds = clock()
 local order = read_order(order_key)
 if order.state ~= 'proposed' then
-  return { -1 }
+  return { -7 }
 elseif order.status == status then
   return { 1 }
 elseif string.find(order.status, 'Rejected', 1, true) then
-  return { -2, order.status }
+  return { -8, order.status }
 end
 local lease = read_lease(lease_key, now)
 local groups = read_groups(6, 4)

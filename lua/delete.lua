@@ -13,7 +13,7 @@ REPLY
   {1}              deleted; its spaces are free
   {2}              it was deleted before
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
-  {-1}             there is no such Order
+  {-7}             there is no such Order
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it finds the stub, writes it as it is and answers 2.
@@ -26,7 +26,7 @@ if order.state == 'deleted' then
   write_again(order_key, order)
   return { 2 }
 elseif order.state ~= 'booked' then
-  return { -1 }
+  return { -7 }
 end
 local groups = read_groups(4, 1)
 local missing = read_opportunities(groups, refs_of(order.lines))

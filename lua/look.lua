@@ -10,7 +10,7 @@ ARGV
 REPLY
   {1, expires seconds, step, {type, id, {position, offer, price}…}…}   one table per Opportunity
   {0, refs…}       the keys of these Opportunities are needed too
-  {-1}             nothing is held
+  {-7}             nothing is held
 RETRY
   At most it removes a lease that has expired: it may run any number of times.
 ]]
@@ -19,7 +19,7 @@ local lease_key = KEYS[1]
 local now = clock()
 local lease = read_lease(lease_key, now)
 if not lease then
-  return { -1 }
+  return { -7 }
 end
 local groups = read_groups(2, 1)
 local missing = read_opportunities(groups, lease.lines)
@@ -44,4 +44,4 @@ for _, group in ipairs(groups) do
     answer[#answer + 1] = { group.type, group.id, unpack(group.rows) }
   end
 end
-return answer[4] and answer or { -1 }
+return answer[4] and answer or { -7 }

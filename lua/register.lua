@@ -23,9 +23,9 @@ REPLY
   {2}              updated
   {3}              unchanged, or older than what is known
   {0, refs…}       the keys of these pools are needed too; nothing was changed
-  {-1, ref}        this pool is not registered
-  {-2, ref}        too many Opportunities draw on this pool
-  {-3}             an Opportunity cannot become a pool, nor a pool an Opportunity
+  {-10, ref}       this pool is not registered
+  {-11, ref}       too many Opportunities draw on this pool
+  {-12, id}        an Opportunity cannot become a pool, nor a pool an Opportunity
 RETRY
   Run again, it finds what it wrote and answers 3.
 ]]
@@ -47,15 +47,15 @@ if modified ~= '' and known.modified and tonumber(modified) < tonumber(known.mod
   return { 3 }
 end
 if known.type and (known.type == POOL) ~= (kind == POOL) then
-  return { -3 }
+  return { -12, id }
 end
 for ref in string.gmatch(pools, '(%S+):%d+') do
   local pool = groups[ref]
   local _, draws = string.gsub(pool.draws or '', '%S+', '')
   if not pool.known or pool.type ~= POOL then
-    return { -1, ref }
+    return { -10, ref }
   elseif draws >= MAXIMUM_DRAWS and not string.find(pool.draws, group.ref, 1, true) then
-    return { -2, ref }
+    return { -11, ref }
   end
 end
 

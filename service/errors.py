@@ -8,7 +8,10 @@ time. The edge renders them in one place (`service/http/middleware.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from service.model import OrderItem
 
 
 class OpenBookingError(Exception):
@@ -22,7 +25,8 @@ class OpenBookingError(Exception):
         *,
         status: int | None = None,
         retry_after: int | None = None,
-        ordered_item: Sequence[object] | None = None,
+        ordered_item: Sequence[OrderItem] = (),
+        reason: str | None = None,
     ) -> None:
         """Make an error for one occurrence.
 
@@ -32,6 +36,7 @@ class OpenBookingError(Exception):
             retry_after: Whole seconds after which the call is worth repeating.
             ordered_item: The OrderItems with their own errors, where the whole Order is refused
                 (contract, rule 16).
+            reason: What the log says besides; it names no person.
 
         """
         super().__init__(description)
@@ -39,6 +44,7 @@ class OpenBookingError(Exception):
         self.status_code = self.status if status is None else status
         self.retry_after = retry_after
         self.ordered_item = ordered_item
+        self.reason = reason
 
     @classmethod
     def title(cls) -> str:

@@ -19,26 +19,17 @@ from service import telemetry
 from service.http import BROADCAST, READINESS, TokensFile, create_admin_app, create_app
 from service.http.serving import serving
 from service.ledger import Ledger
-from service.ledger.feed import CapacityFeed
-from service.ledger.overview import Dashboard
+from service.ledger.leader import LeaderLock
+from service.ledger.stored_format import claim_keys
 from service.redis.address import Location
 from service.redis.connect import open_nodes
 from service.redis.durability import Confirmation
 from service.redis.errors import StoreError, UnusableServerError
 from service.redis.gate import Gate, examine
-from service.redis.nodes import Nodes
 from service.settings import Settings
-from service.store import Store
-from service.store.census import Censuses
-from service.store.conflicts import Conflicts
-from service.store.feed import Feed
-from service.store.overview import Overview
-from service.store.stored_format import claim_keys
-from service.store.sweep import DueList
-from service.store.turn import Turn
 from service.supervisor import UNUSABLE, Lifeline
 from service.sweeper import Sweeper
-from service.telemetry import Meter, Metrics
+from service.telemetry import Metrics
 from service.tls import Certificate
 from service.webhooks import sending
 
@@ -131,24 +122,10 @@ async def _serve(assignment: Assignment) -> int:
         on_exchange=meter.exchanged,
         before_connecting=gate.check,
     )
-    store = Store(
-        nodes,
-        key_prefix=settings.key_prefix,
-        partitions=settings.partitions,
-        observer=meter,
-    )
-    ledger = Ledger(store, settings)
-    feed = Feed(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    due = DueList(
-        nodes,
-        key_prefix=settings.key_prefix,
-        partitions=settings.partitions,
-        observer=meter,
-    )
-    dashboard = _dashboard(nodes, settings)
+    ledger = Ledger(nodes, settings, meter)
     file = assignment.tokens
     tokens = None if file is None else file.tokens
-    api = create_app(ledger, settings, tokens, CapacityFeed(feed), dashboard, observer=meter)
+    api = create_app(ledger, settings, tokens, observer=meter)
     admin = create_admin_app(ledger, settings, meter)
     trace_configs = [tracing.of_client()] if tracing else []
     async with contextlib.AsyncExitStack() as resources:
@@ -156,12 +133,12 @@ async def _serve(assignment: Assignment) -> int:
             api.middlewares.insert(0, tracing.middleware)
             await resources.enter_async_context(tracing.until_the_end())
         resources.push_async_callback(nodes.close)
-        await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
+        await resources.enter_async_context(_in_background(Sweeper(ledger.scripts).run()))
         if assignment.nth == 0:
-            await resources.enter_async_context(_census(nodes, settings, meter))
-        webhooks = _webhooks(nodes, CapacityFeed(feed), settings, trace_configs)
+            await resources.enter_async_context(_in_background(ledger.counter.run(meter.counted)))
+        webhooks = _webhooks(ledger, settings, trace_configs)
         await resources.enter_async_context(webhooks)
-        await resources.enter_async_context(_in_background(dashboard.keep_counting()))
+        await resources.enter_async_context(_in_background(ledger.dashboard.keep_counting()))
         if file is not None:
             await resources.enter_async_context(_in_background(file.follow()))
         context = None
@@ -189,28 +166,17 @@ async def _serve(assignment: Assignment) -> int:
     return 0
 
 
-def _dashboard(nodes: Nodes, settings: Settings) -> Dashboard:
-    overview = Overview(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    return Dashboard(overview, Conflicts(nodes, key_prefix=settings.key_prefix))
-
-
-def _census(
-    nodes: Nodes, settings: Settings, meter: Meter
-) -> contextlib.AbstractAsyncContextManager[None]:
-    censuses = Censuses(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    return _in_background(censuses.run(meter.counted))
-
-
 def _webhooks(
-    nodes: Nodes,
-    feed: CapacityFeed,
+    ledger: Ledger,
     settings: Settings,
     trace_configs: Sequence[TraceConfig],
 ) -> contextlib.AbstractAsyncContextManager[None]:
     if settings.webhook_url is None:
         return contextlib.nullcontext()
-    turn = Turn(nodes, key_prefix=settings.key_prefix)
-    return sending(feed, turn, settings.webhook_url, settings.webhook_secret, trace_configs)
+    leader = LeaderLock(ledger.scripts)
+    return sending(
+        ledger.feed, leader, settings.webhook_url, settings.webhook_secret, trace_configs
+    )
 
 
 @contextlib.asynccontextmanager

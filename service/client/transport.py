@@ -99,7 +99,7 @@ class Answer(NamedTuple):
             said = msgspec.json.decode(self.body, type=Error)
         except msgspec.DecodeError:
             return self._nonsense()
-        items = said.ordered_item or None
+        items = said.ordered_item or ()
         problem = _ERRORS.get(said.type, OpenBookingError)(
             said.description,
             status=said.status_code,

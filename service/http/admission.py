@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from service.errors import OpenBookingError
-from service.http.observer import Observer
+from service.observer import Observer
 
 _QUIET_SECONDS: Final = 1.0
 

@@ -24,11 +24,9 @@ from service.http.keys import (
     Readiness,
 )
 from service.http.middleware import Edge
-from service.http.observer import UNOBSERVED, Observer
 from service.http.routes import OPERATIONS, ROUTES, Route
 from service.ledger import Ledger
-from service.ledger.feed import CapacityFeed
-from service.ledger.overview import Dashboard
+from service.observer import UNOBSERVED, Observer
 from service.settings import Settings
 
 
@@ -36,8 +34,6 @@ def create_app(
     ledger: Ledger,
     settings: Settings,
     tokens: Tokens | None,
-    feed: CapacityFeed,
-    dashboard: Dashboard,
     *,
     observer: Observer = UNOBSERVED,
 ) -> web.Application:
@@ -47,17 +43,15 @@ def create_app(
         ledger: What answers.
         settings: Of which `body_limit` (bytes) and `ready_needs_redis` are used.
         tokens: Who may call it; None: everyone (contract, rule 26).
-        feed: What is free, for those who follow it.
-        dashboard: What people see, and what counts conflicts for them.
         observer: Is told what is answered, and knows what `/metrics` says.
 
     """
     app = _application(ROUTES, ledger, settings, observer)
     app[DOCUMENT] = document()
-    app[FEED] = feed
-    app[BROADCAST] = Broadcast(feed, observer)
+    app[FEED] = ledger.feed
+    app[BROADCAST] = Broadcast(ledger.feed, observer)
     app.on_shutdown.append(_end_streams)
-    app[DASHBOARD] = dashboard
+    app[DASHBOARD] = ledger.dashboard
     if tokens is not None:
         app[TOKENS] = tokens
     app.middlewares.append(Edge(app).middleware)

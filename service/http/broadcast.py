@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
-from service.errors import OpenBookingError
-from service.http.observer import UNOBSERVED, Observer
 from service.ledger.feed import CapacityFeed, Change, Cursor
+from service.observer import UNOBSERVED, Observer
+from service.redis.errors import StoreError
 
 KEPT: Final = 10_000
 """Events that a listener may lag behind; one that is slower is dropped."""
@@ -75,7 +75,7 @@ class Broadcast:
             wanted: Ids of the feed to narrow it to; none: everything.
 
         Raises:
-            OpenBookingError: Redis does not answer, and nothing kept is near enough (rule 25).
+            StoreError: Redis does not answer, and nothing kept is near enough (rule 25).
             TooSlowError: What was yielded was not taken in time.
 
         """
@@ -140,9 +140,9 @@ class Broadcast:
             before, read_at = read_at, time.monotonic()
             try:
                 changes = await self._feed.changes(place)
-            except OpenBookingError as error:
+            except StoreError as error:
                 if not is_away:
-                    _log.warning("events.paused", reason=error.description)
+                    _log.warning("events.paused", reason=str(error))
                 is_away = True
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue

@@ -12,7 +12,7 @@ from msgspec import Struct
 from service.errors import OpenBookingError
 from service.http.keys import DASHBOARD, NOTE
 from service.http.response import answer
-from service.ledger.overview import Question
+from service.ledger.dashboard import Query
 from service.model import Id
 
 _PAGE: Final = Path(__file__).parent / "static" / "dashboard"
@@ -29,7 +29,7 @@ _HEADERS: Final = {
 _T = TypeVar("_T")
 
 
-class _OfSeller(Question, frozen=True, kw_only=True):
+class _OfSeller(Query, frozen=True, kw_only=True):
     seller: Id
 
 
@@ -53,7 +53,7 @@ async def asset(request: web.Request) -> web.StreamResponse:
 
 async def sellers(request: web.Request) -> web.Response:
     """Return Sellers with their first Opportunities."""
-    return answer(await request.app[DASHBOARD].sellers(_asked(request, Question)))
+    return answer(await request.app[DASHBOARD].sellers(_asked(request, Query)))
 
 
 async def lines(request: web.Request) -> web.Response:
@@ -68,10 +68,10 @@ async def opportunity(request: web.Request) -> web.Response:
     return answer(await request.app[DASHBOARD].opportunity(asked.seller, asked.id))
 
 
-async def pulse(request: web.Request) -> web.Response:
+async def activity(request: web.Request) -> web.Response:
     """Return what lapses next, and the conflicts of the last hour."""
     _allow(request)
-    return answer(await request.app[DASHBOARD].pulse())
+    return answer(await request.app[DASHBOARD].activity())
 
 
 def _allow(request: web.Request) -> None:

@@ -8,13 +8,13 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from service.errors import OpenBookingError
 from service.http.broadcast import TooSlowError
 from service.http.feed import cursor_of, parse_cursor
 from service.http.keys import BROADCAST, FEED, IN_FLIGHT, NOTE
 from service.http.request import ids_of, the_seller
 from service.http.response import sign
 from service.ledger.feed import Cursor
+from service.redis.errors import StoreError
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a listener may take nothing before it is dropped."""
@@ -52,7 +52,7 @@ async def get(request: web.Request) -> web.StreamResponse:
             # To end the response properly would mean to wait for this listener once more.
             if request.transport is not None:
                 request.transport.abort()
-        except (ConnectionError, OpenBookingError):
+        except (ConnectionError, StoreError):
             # It is gone, or the feed is: a listener comes back by itself, with its place.
             response.force_close()
     return response

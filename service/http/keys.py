@@ -12,11 +12,11 @@ from service.errors import OpenBookingError
 from service.http.access import Grant, Tokens
 from service.http.admission import InFlight
 from service.http.broadcast import Broadcast
-from service.http.observer import Observer
 from service.ledger import Ledger
+from service.ledger.dashboard import Dashboard
 from service.ledger.feed import CapacityFeed
-from service.ledger.overview import Dashboard
 from service.model import OrderItem
+from service.observer import Observer
 from service.settings import Settings
 
 
@@ -51,7 +51,7 @@ DOCUMENT: Final = web.AppKey("DOCUMENT", bytes)
 TOKENS: Final = web.AppKey("TOKENS", Tokens)
 IN_FLIGHT: Final = web.AppKey("IN_FLIGHT", InFlight)
 
-OBSERVER: Final = web.AppKey[Observer]("OBSERVER")
+OBSERVER: Final = web.AppKey("OBSERVER", Observer)
 
 NOTE: Final = web.RequestKey("NOTE", Note)
 """What is known of every call of the API, before its handler is asked."""

@@ -7,7 +7,7 @@ import math
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final
 
 import structlog
@@ -33,7 +33,7 @@ from service.http.keys import (
 )
 from service.http.response import REQUEST_ID_HEADER, refusal, sign
 from service.http.routes import ROUTE_OF, UNKNOWN, Route
-from service.model import OrderItem
+from service.redis.errors import NothingSentError, OutcomeUnknownError
 
 _TRACE_PARENT: Final = "traceparent"
 # https://www.w3.org/TR/trace-context/#traceparent-header
@@ -41,6 +41,10 @@ _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}
 _REFUSED: Final = "request.refused"
 _AWAY: Final = web.HTTPServiceUnavailable.status_code
 _RETRY_SECONDS: Final = 1
+_AWAY_BECAUSE: Final[Mapping[type[Exception], str]] = {
+    NothingSentError: "Redis is out of reach, or refuses; nothing was changed. Repeat the call.",
+    OutcomeUnknownError: "Redis did not answer in time. Repeat the call: the same call is safe.",
+}
 _SANE_ID: Final = re.compile(r"[!-~]{1,128}")
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -81,7 +85,7 @@ class Edge:
             note.error, is_shed = shed.error, True
             response = refusal(note.error, note.request_id)
         except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
-            note.error = _as_open_booking_error(raised, _names(request, note.request_id))
+            note.error = _as_open_booking_error(raised, route, _names(request, note.request_id))
             allowed = (
                 raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
             )
@@ -120,22 +124,17 @@ class Edge:
                 )
         if self._in_flight.is_full:
             self._shed.add("requests.too_many", now)
-            kind = next((kind for kind in route.refuses if kind.status == _AWAY), None)
             busy = "Too many calls at once; nothing was changed. Repeat this one a little later."
-            raise ShedError(
-                OpenBookingError(busy, status=_AWAY, retry_after=_RETRY_SECONDS)
-                if kind is None
-                else kind(busy, retry_after=_RETRY_SECONDS)
-            )
+            raise ShedError(_unavailable(route, busy))
 
     def _count(self, route: Route | None, note: Note, status: int, seconds: float) -> None:
         """Tell those who count; what is refused is counted with all its reasons."""
         errors: Collection[str] = ()
         if note.error is not None or note.refused:
-            items = note.refused if note.error is None else note.error.ordered_item or ()
-            if items:
-                self._app[DASHBOARD].count(items)
-            refused = (item for item in items if isinstance(item, OrderItem) and item.error)
+            items = note.refused if note.error is None else note.error.ordered_item
+            refused = [item for item in items if item.error]
+            if refused:
+                self._app[DASHBOARD].count(refused)
             errors = {reason.type for item in refused for reason in item.error or ()}
             if note.error is not None:
                 errors.add(type(note.error).__name__)
@@ -169,12 +168,20 @@ class Edge:
             fields["token"] = note.grant.name
         if note.error is not None:
             fields["error"] = type(note.error).__name__
-            if status == _AWAY and note.error.__cause__ is not None:
-                # What Redis said, such as that its memory is full; it names no person.
-                fields["reason"] = str(note.error.__cause__)
+            if note.error.reason is not None:
+                fields["reason"] = note.error.reason
         elif note.spaces is not None:
             fields["spaces"] = note.spaces
         self._log.log(level, event, **fields)
+
+
+def _unavailable(
+    route: Route | None, description: str, reason: str | None = None
+) -> OpenBookingError:
+    """Return the 503 that the standard has for a call, or the general one (rule 25)."""
+    kinds = () if route is None else route.refuses
+    kind = next((kind for kind in kinds if kind.status == _AWAY), OpenBookingError)
+    return kind(description, status=_AWAY, retry_after=_RETRY_SECONDS, reason=reason)
 
 
 def _request_id(request: web.Request) -> str:
@@ -193,10 +200,14 @@ def _names(request: web.Request, request_id: str) -> dict[str, object]:
     return names
 
 
-def _as_open_booking_error(raised: Exception, names: dict[str, object]) -> OpenBookingError:
+def _as_open_booking_error(
+    raised: Exception, route: Route | None, names: dict[str, object]
+) -> OpenBookingError:
     match raised:
         case OpenBookingError():
             return raised
+        case NothingSentError() | OutcomeUnknownError():
+            return _unavailable(route, _AWAY_BECAUSE[type(raised)], str(raised))
         case web.HTTPNotFound():
             return UnknownOrIncorrectEndpointError("There is nothing at this path; see /docs.")
         case web.HTTPMethodNotAllowed():

@@ -60,7 +60,7 @@ async def readyz(request: web.Request) -> web.Response:
     Not while it drains; while Redis is away only where `LEASE_READY_NEEDS_REDIS` is set: a
     sidecar's readiness is its whole Pod's.
     """
-    redis_up = await request.app[LEDGER].ready()
+    redis_up = await request.app[LEDGER].is_ready()
     status: Literal["ready", "draining", "away"] = "ready"
     if request.app[READINESS].draining:
         status = "draining"

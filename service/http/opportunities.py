@@ -21,7 +21,7 @@ async def put(request: web.Request) -> web.Response:
     entries = await read_entries(request, request.app[SETTINGS].body_limit)
     if (grant := request[NOTE].grant) is not None:
         entries = granted_entries(entries, grant, seller)
-    done = await request.app[LEDGER].register(entries, seller=seller)
+    done = await request.app[LEDGER].catalogue.register(entries, seller=seller)
     request[NOTE].spaces = done.registered + done.updated
     return answer(done)
 
@@ -31,12 +31,14 @@ async def get(request: web.Request) -> web.Response:
 
     What remains leaves nobody's lease out; ids that were never registered are left out.
     """
-    return answer(await request.app[LEDGER].inspect(the_seller(request), ids_of(request)))
+    return answer(
+        await request.app[LEDGER].catalogue.inspect(the_seller(request), ids_of(request))
+    )
 
 
 async def delete(request: web.Request) -> web.Response:
     """Withdraw Opportunities: their leases end, their Orders stay."""
     ids = ids_of(request)
-    await request.app[LEDGER].withdraw(the_seller(request), ids)
+    await request.app[LEDGER].catalogue.withdraw(the_seller(request), ids)
     request[NOTE].spaces = len(ids)
     return nothing()

@@ -24,7 +24,7 @@ async def put(request: web.Request) -> web.Response:
     with `Idempotency-Replayed: true`.
     """
     order = await read_body(request, _REQUEST)
-    booked = await request.app[LEDGER].book(order_key(request, order.seller), order)
+    booked = await request.app[LEDGER].orders.book(order_key(request, order.seller), order)
     request[NOTE].spaces = len(booked.body.ordered_item)
     return answer(booked.body, status=201, headers=REPLAYED if booked.replayed else None)
 
@@ -36,17 +36,17 @@ async def patch(request: web.Request) -> web.Response:
     at once; cancelling again changes nothing.
     """
     cancellation = await read_body(request, _PATCH)
-    await request.app[LEDGER].cancel(order_key(request, cancellation.seller), cancellation)
+    await request.app[LEDGER].orders.cancel(order_key(request, cancellation.seller), cancellation)
     request[NOTE].spaces = len(cancellation.ordered_item)
     return nothing()
 
 
 async def delete(request: web.Request) -> web.Response:
     """Delete an Order and return all its spaces; again changes nothing."""
-    await request.app[LEDGER].delete(order_key(request))
+    await request.app[LEDGER].orders.delete(order_key(request))
     return nothing()
 
 
 async def get(request: web.Request) -> web.Response:
     """Look at an Order."""
-    return answer(await request.app[LEDGER].look_at_order(order_key(request)))
+    return answer(await request.app[LEDGER].orders.look_at_order(order_key(request)))

@@ -23,7 +23,7 @@ async def put(request: web.Request) -> web.Response:
     The same call again finds the same OrderProposal, with `Idempotency-Replayed: true`.
     """
     order = await read_body(request, _REQUEST)
-    proposed = await request.app[LEDGER].propose(order_key(request, order.seller), order)
+    proposed = await request.app[LEDGER].orders.propose(order_key(request, order.seller), order)
     request[NOTE].spaces = len(proposed.body.ordered_item)
     return answer(proposed.body, status=201, headers=REPLAYED if proposed.replayed else None)
 
@@ -34,10 +34,10 @@ async def patch(request: web.Request) -> web.Response:
     `SellerRejected` and `CustomerRejected` let its lease lapse; again changes nothing.
     """
     decision = await read_body(request, _PATCH)
-    await request.app[LEDGER].decide(order_key(request, decision.seller), decision)
+    await request.app[LEDGER].orders.decide(order_key(request, decision.seller), decision)
     return nothing()
 
 
 async def get(request: web.Request) -> web.Response:
     """Look at an OrderProposal."""
-    return answer(await request.app[LEDGER].look_at_proposal(order_key(request)))
+    return answer(await request.app[LEDGER].orders.look_at_proposal(order_key(request)))

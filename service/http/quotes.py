@@ -44,7 +44,7 @@ async def put_payment_window(request: web.Request) -> web.Response:
     window = await read_body(request, _WINDOW)
     key = order_key(request, window.seller)
     seconds = whole_seconds(window.duration)
-    return answer(await request.app[LEDGER].open_payment_window(key, seconds))
+    return answer(await request.app[LEDGER].orders.open_payment_window(key, seconds))
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -52,20 +52,20 @@ async def delete(request: web.Request) -> web.Response:
 
     The answer is the same when nothing was held; `Lease-Released` says how many spaces came back.
     """
-    spaces = request[NOTE].spaces = await request.app[LEDGER].release(order_key(request))
+    spaces = request[NOTE].spaces = await request.app[LEDGER].orders.release(order_key(request))
     return nothing({"Lease-Released": str(spaces)})
 
 
 async def get(request: web.Request) -> web.Response:
     """Look at a live lease."""
-    return answer(await request.app[LEDGER].look_at_quote(order_key(request)))
+    return answer(await request.app[LEDGER].orders.look_at_quote(order_key(request)))
 
 
 async def _quote(request: web.Request, step: Step) -> web.Response:
     order = await read_body(request, _REQUEST)
     strict = wants_strict(request)
     key = order_key(request, order.seller)
-    quoted = await request.app[LEDGER].quote(key, step, order, strict=strict)
+    quoted = await request.app[LEDGER].orders.quote(key, step, order, strict=strict)
     request[NOTE].spaces = quoted.held
     headers = {"Preference-Applied": "handling=strict"} if strict else {}
     if not quoted.refused:

@@ -69,7 +69,7 @@ def refusal(
         error_body(error),
         context=CONTEXT,
         request_id=request_id,
-        ordered_item=UNSET if error.ordered_item is None else error.ordered_item,
+        ordered_item=list(error.ordered_item) or UNSET,
     )
     response = answer(body, status=error.status_code, headers=headers)
     sign(response, request_id)

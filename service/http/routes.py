@@ -349,7 +349,7 @@ ROUTES: Final = (
     Route(
         "GET", "/dashboard/data/opportunity", dashboard.opportunity, Scope.READ, step="dashboard"
     ),
-    Route("GET", "/dashboard/data/pulse", dashboard.pulse, Scope.READ, step="dashboard"),
+    Route("GET", "/dashboard/data/pulse", dashboard.activity, Scope.READ, step="dashboard"),
 )
 
 ROUTE_OF: Final[Mapping[object, Route]] = {route.handler: route for route in ROUTES}

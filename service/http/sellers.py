@@ -24,9 +24,9 @@ async def put(request: web.Request) -> web.Response:
     """
     policy = await read_body(request, _POLICY)
     seller = the_seller(request, None if policy.id is UNSET else policy.id)
-    return answer(await request.app[LEDGER].set_policy(seller, policy))
+    return answer(await request.app[LEDGER].catalogue.set_policy(seller, policy))
 
 
 async def get(request: web.Request) -> web.Response:
     """Look at a Seller's policy."""
-    return answer(await request.app[LEDGER].look_at_policy(the_seller(request)))
+    return answer(await request.app[LEDGER].catalogue.policy(the_seller(request)))

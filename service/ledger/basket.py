@@ -2,69 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from service.errors import OpenBookingError
+from service.ledger.keys import OrderKey, digest
+from service.ledger.records import Item
 from service.model import OrderRequest, Thing, identity
-from service.store import Item, OrderKey, digest
-
-
-class Row(NamedTuple):
-    """One OrderItem, with its position settled; an id is `""` where the Broker gave none."""
-
-    position: int
-    opportunity: str
-    type: str
-    offer: str
-    id: str
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether it names an Opportunity and an Offer (rule 4)."""
-        return bool(self.opportunity and self.offer)
 
 
 class Basket(NamedTuple):
     """The OrderItems of a request, in order of position."""
 
-    rows: list[Row]
+    items: Sequence[Item]
     groups: dict[str, list[Item]]
     """The complete ones, by the `@id` of their Opportunity."""
     incomplete: int
-    """How many OrderItems lack their Opportunity or Offer."""
+    """How many OrderItems lack their Opportunity or Offer (`docs/protocol.md`, rule 4)."""
 
     @classmethod
-    def of(cls, rows: list[Row]) -> Basket:
+    def of(cls, items: Sequence[Item]) -> Basket:
         """Return the basket of these OrderItems, which are in order of position."""
         groups: dict[str, list[Item]] = {}
         incomplete = 0
-        for row in rows:
-            if row.complete:
-                item = Item(row.position, row.offer, row.id)
-                groups.setdefault(row.opportunity, []).append(item)
+        for item in items:
+            if item.opportunity and item.offer:
+                groups.setdefault(item.opportunity, []).append(item)
             else:
                 incomplete += 1
-        return cls(rows, groups, incomplete)
-
-    def not_empty(self) -> Basket:
-        """Return the basket itself.
-
-        Raises:
-            OpenBookingError: There is nothing in it.
-
-        """
-        if not self.rows:
-            raise OpenBookingError("$.orderedItem: an Order has at least one OrderItem.")
-        return self
+        return cls(items, groups, incomplete)
 
 
-def read_basket(request: OrderRequest) -> Basket:
-    """Return the OrderItems of a request as the ledger works with them.
+def read_basket(request: OrderRequest, *, may_be_empty: bool = False) -> Basket:
+    """Return the OrderItems of a request.
 
     Args:
-        request: As decoded; a missing `position` is the item's index (contract, rule 24).
+        request: As decoded; a missing `position` is the item's index (rule 24).
+        may_be_empty: Whether a list without OrderItems means something.
 
     Raises:
         OpenBookingError: There is no `orderedItem`, or two OrderItems have the same position.
@@ -72,25 +48,27 @@ def read_basket(request: OrderRequest) -> Basket:
     """
     if request.ordered_item is None:
         raise OpenBookingError("$.orderedItem: the list of OrderItems is missing.")
-    rows: dict[int, Row] = {}
-    for index, item in enumerate(request.ordered_item):
-        position = index if item.position is None else item.position
-        if position in rows:
+    items: dict[int, Item] = {}
+    for index, asked in enumerate(request.ordered_item):
+        position = index if asked.position is None else asked.position
+        if position in items:
             message = f"$.orderedItem[{index}].position: another OrderItem has position {position}"
             raise OpenBookingError(message)
-        opportunity, offer = item.ordered_item, item.accepted_offer
-        rows[position] = Row(
+        opportunity, offer = asked.ordered_item, asked.accepted_offer
+        items[position] = Item(
             position,
             identity(opportunity) if opportunity else "",
-            opportunity.type if isinstance(opportunity, Thing) else "",
             identity(offer) if offer else "",
-            item.id or "",
+            asked.id or "",
+            opportunity.type if isinstance(opportunity, Thing) else "",
         )
-    return Basket.of([rows[position] for position in sorted(rows)])
+    if not items and not may_be_empty:
+        raise OpenBookingError("$.orderedItem: an Order has at least one OrderItem.")
+    return Basket.of([items[position] for position in sorted(items)])
 
 
 def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> str:
-    """Return what makes two calls of B the same: OrderItems and customer (contract, rule 17).
+    """Return what makes two calls the same: OrderItems and customer (`docs/protocol.md`, rule 17).
 
     The Order's own name goes in too, so that equal customers have different digests.
 
@@ -109,12 +87,6 @@ def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> st
     except msgspec.DecodeError as error:
         message = f"$.customer: {error}"
         raise OpenBookingError(message) from error
-    items = [f"{row.position}\t{row.opportunity}\t{row.offer}\t{row.id}" for row in basket.rows]
+    items = ["\t".join((str(i.position), i.opportunity, i.offer, i.id)) for i in basket.items]
     details = msgspec.json.encode(customer, order="deterministic").decode()
     return digest(*order, *items, details)
-
-
-def total_due(request: OrderRequest) -> str:
-    """Return the sum that the Broker expects, as a decimal number, `""` where it says none."""
-    total = request.total_payment_due
-    return "" if total is None or total.price is None else f"{total.price:f}"

@@ -1,126 +1,72 @@
-"""What the store refuses, in the standard's words."""
+"""What a script refuses, in the standard's words: the one table of reply codes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from service.errors import (
     OpenBookingError,
-    OpportunityHasInsufficientCapacityError,
     OrderAlreadyExistsError,
     OrderCreationFailedError,
     OrderItemNotWithinOrderError,
+    PatchNotAllowedOnPropertyError,
     TooManyRequestsError,
     TotalPaymentDueMismatchError,
-    UnableToProcessOrderItemError,
+    UnknownOpportunityError,
     UnknownOrderError,
 )
-from service.ledger import answers
-from service.ledger.basket import Basket
-from service.store import (
-    NoOrderItemsError,
-    NothingSentError,
-    OrderExistsError,
-    OutcomeUnknownError,
-    ProposalDecidedError,
-    TooManyLeasesError,
-    TotalMismatchError,
-    UnknownOrderItemError,
-)
-from service.store import UnknownOrderError as NoSuchOrderError
-from service.store.replies import Booking
 
-_RETRY_SECONDS: Final = 1
+UNKNOWN: Final = -7
 
 
-class _Refusals:
-    """Around a call of the store; a generator's context manager would cost every call more."""
-
-    __slots__ = ("_away",)
-
-    def __init__(self, away: type[OpenBookingError]) -> None:
-        self._away = away
-
-    def __enter__(self) -> None:
-        """Let the store be asked."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Raise the standard's error for what the store raised."""
-        if error is not None:
-            _raise_refusal(error, self._away)
+def _too_many_leases(seconds: int) -> OpenBookingError:
+    message = f"The Booking Partner has too many leases; the first expires in {seconds} s."
+    return TooManyRequestsError(message, retry_after=max(1, seconds))
 
 
-@cache
-def refusals(away: type[OpenBookingError]) -> _Refusals:
-    """Turn what the store raises in a `with` block into the standard's errors.
-
-    Args:
-        away: The error for Redis out of reach (contract, rule 25).
-
-    """
-    return _Refusals(away)
-
-
-def _raise_refusal(error: BaseException, away: type[OpenBookingError]) -> None:
-    match error:
-        case NothingSentError():
-            message = "Redis is out of reach, or refuses; nothing was changed. Repeat the call."
-            raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
-        case OutcomeUnknownError():
-            message = "Redis did not answer in time. Repeat the call: the same call is safe."
-            raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
-        case OrderExistsError():
-            state = "was deleted" if error.deleted else "exists"
-            raise OrderAlreadyExistsError(
-                f"An Order or OrderProposal with this UUID {state}; use a new UUID."
-            ) from error
-        case NoSuchOrderError():
-            raise UnknownOrderError(
-                "Nothing is known under this UUID for this Seller and Booking Partner."
-            ) from error
-        case TooManyLeasesError():
-            seconds = int(error.args[0])
-            message = f"The Booking Partner has too many leases; the first expires in {seconds} s."
-            raise TooManyRequestsError(message, retry_after=max(1, seconds)) from error
-        case TotalMismatchError():
-            total = f"{Decimal(str(error)).normalize():f}"
-            raise TotalPaymentDueMismatchError(
-                f"The guaranteed prices make {total}; ask the Customer, then repeat with that."
-            ) from error
-        case ProposalDecidedError():
-            raise OrderCreationFailedError(f"The OrderProposal was {error}.") from error
-        case NoOrderItemsError():
-            raise OpenBookingError(
-                "$.orderedItem: there are no OrderItems, and no OrderProposal to book."
-            ) from error
-        case UnknownOrderItemError():
-            raise OrderItemNotWithinOrderError(
-                f"The Order has no OrderItem {error}; nothing was cancelled."
-            ) from error
+_REFUSALS: Final[Mapping[int, Callable[..., OpenBookingError]]] = {
+    -1: lambda: OrderAlreadyExistsError(
+        "An Order or OrderProposal with this UUID exists; use a new UUID."
+    ),
+    -2: lambda: OrderAlreadyExistsError("An Order with this UUID was deleted; use a new UUID."),
+    -3: _too_many_leases,
+    -4: lambda total: TotalPaymentDueMismatchError(
+        f"The prices make {Decimal(total).normalize():f}; ask the Customer, then repeat with that."
+    ),
+    -5: lambda: OrderCreationFailedError("The OrderProposal was rejected."),
+    -6: lambda: OpenBookingError(
+        "$.orderedItem: there are no OrderItems, and no OrderProposal to book."
+    ),
+    UNKNOWN: lambda: UnknownOrderError(
+        "Nothing is known under this UUID for this Seller and Booking Partner."
+    ),
+    -8: lambda status: PatchNotAllowedOnPropertyError(
+        f"$.orderProposalStatus: it is {status} for good."
+    ),
+    -9: lambda name: OrderItemNotWithinOrderError(
+        f"The Order has no OrderItem {name}; nothing was cancelled."
+    ),
+    -10: lambda pool: UnknownOpportunityError(
+        f"$.capacityPools: {pool} is no registered CapacityPool of this Seller; register it first."
+    ),
+    -11: lambda pool: OpenBookingError(
+        f"$.capacityPools: too many Opportunities draw on {pool}; withdraw those that are over."
+    ),
+    -12: lambda id_: OpenBookingError(
+        f"$.@type: {id_} is both a CapacityPool and an Opportunity; use two ids."
+    ),
+}
 
 
-def booking_refusal(basket: Basket, said: Booking) -> OpenBookingError:
-    """Return why B or P cannot have what it asks for, with every OrderItem and its error.
+def refusal(code: int, *details: Any) -> OpenBookingError:  # noqa: ANN401 - words of a reply
+    """Return the error of a reply.
 
     Args:
-        basket: What was asked for.
-        said: The store's refusal.
-
-    Returns:
-        `OpportunityHasInsufficientCapacityError` where no space at all remains for an OrderItem,
-        else `UnableToProcessOrderItemError` (contract, rule 16).
+        code: The reply's first word, negative.
+        details: The other words, as the header of the script says.
 
     """
-    items = answers.quoted_items(basket, said.availabilities)
-    kind: type[OpenBookingError] = UnableToProcessOrderItemError
-    message = "At least one OrderItem has an error; nothing was booked."
-    if any(availability and availability.remaining == 0 for availability in said.availabilities):
-        kind = OpportunityHasInsufficientCapacityError
-        message = "No space remains for at least one OrderItem; nothing was booked."
-    return kind(
-        message,
-        retry_after=answers.retry_after(said.now, said.availabilities),
-        ordered_item=items,
-    )
+    words = [each.decode() if isinstance(each, bytes) else each for each in details]
+    return _REFUSALS[code](*words)

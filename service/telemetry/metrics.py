@@ -6,7 +6,7 @@ No label is an id: whatever a Broker or a Seller is called, there are as many ti
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import product
 from typing import Final, Literal, NamedTuple, get_args
@@ -22,9 +22,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from service import __version__, errors
-from service.http.observer import Exposition
-from service.store.census import Census
-from service.store.observer import Event
+from service.ledger.statistics import Statistics
+from service.observer import Exposition, LeaseEvent, Observer
 from service.telemetry.cells import Cells, Distribution, Number, Row, Seen
 
 LATENCY_SECONDS: Final = (
@@ -33,7 +32,7 @@ LATENCY_SECONDS: Final = (
 BATCH_CALLS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 
 OUTCOMES: Final = ("done", "refused", "unavailable", "failed")
-EVENTS: Final[tuple[Event, ...]] = get_args(Event)
+EVENTS: Final[tuple[LeaseEvent, ...]] = get_args(LeaseEvent)
 KINDS: Final = ("anonymous", "named", "proposal")
 ERRORS: Final = tuple(
     sorted(
@@ -43,7 +42,7 @@ ERRORS: Final = tuple(
     )
 )
 
-# In the order of a Census.
+# In the order of `Statistics`.
 _COUNTED: Final = (
     "lease_census_timestamp_seconds",
     "lease_opportunities",
@@ -52,7 +51,6 @@ _COUNTED: Final = (
     "lease_booked_spaces",
     "lease_live_leases",
 )
-_NOTHING: Final = nullcontext()
 
 _REFUSED: Final = 400
 _UNAVAILABLE: Final = 503
@@ -298,7 +296,7 @@ class Metrics(Collector):
         return metric
 
 
-class Meter:
+class Meter(Observer):
     """What one worker counts with: every time series is looked up once, here."""
 
     def __init__(self, metrics: Metrics, row: Row, tracer: ScriptTracer | None = None) -> None:
@@ -310,8 +308,8 @@ class Meter:
             tracer: Makes a span of every script; None: none does.
 
         """
-        self.expose = metrics.expose
-        self.script = _in_nothing if tracer is None else tracer
+        self._metrics = metrics
+        self._tracer = tracer
         number, distribution = partial(metrics.number, row), partial(metrics.distribution, row)
         self._seconds = {
             labels: distribution("lease_request_seconds", *labels)
@@ -355,7 +353,7 @@ class Meter:
         """Keep how late the listeners were told."""
         self._feed_lag.set(lag_seconds)
 
-    def happened(self, event: Event, times: int = 1) -> None:
+    def changed_leases(self, event: LeaseEvent, times: int = 1) -> None:
         """Count what became of leases."""
         self._events[event].add(times)
 
@@ -364,7 +362,7 @@ class Meter:
         self._batch_calls.observe(calls)
         self._store_seconds.observe(seconds)
 
-    def looked_at_due(self, now: float, late_seconds: float) -> None:
+    def swept(self, now: float, late_seconds: float) -> None:
         """Keep how late the sweeper was, and that Redis answered it."""
         self._redis_up.set(1)
         self._looked.set(now)
@@ -374,13 +372,17 @@ class Meter:
         """Keep that Redis did not answer."""
         self._redis_up.set(0)
 
-    def counted(self, census: Census) -> None:
+    def script(self, verb: str) -> AbstractContextManager[object]:
+        """Return the span of a script."""
+        return super().script(verb) if self._tracer is None else self._tracer(verb)
+
+    def expose(self, accept: str) -> Exposition:
+        """Return what all workers have counted."""
+        return self._metrics.expose(accept)
+
+    def counted(self, statistics: Statistics) -> None:
         """Keep what there is in Redis."""
-        for kind, spaces in zip(KINDS, census.leased, strict=True):
+        for kind, spaces in zip(KINDS, statistics[-len(KINDS) :], strict=True):
             self._leased[kind].set(spaces)
-        for name, value in zip(_COUNTED, census[: len(_COUNTED)], strict=True):
+        for name, value in zip(_COUNTED, statistics[: len(_COUNTED)], strict=True):
             self._counted[name].set(value)
-
-
-def _in_nothing(_verb: str) -> AbstractContextManager[object]:
-    return _NOTHING

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from typing import Final
 
-from service.store.auditor import HOLDS_LIMIT, Audit, Auditor, Bookings, Wrong
-from service.store.survey import PORTION, Lease, Name, Survey
 from service.verify import counts as counting
+from service.verify.auditor import HOLDS_LIMIT, Audit, Auditor, Bookings, Wrong
 from service.verify.bookings import Accounts, is_doubtful
 from service.verify.counts import Doubts, Surpluses, Tally
 from service.verify.progress import Progress, Silent
 from service.verify.report import Report
+from service.verify.survey import PORTION, Lease, Name, Survey
 
 OPPORTUNITIES_AT_ONCE: Final = 200_000
 """Where there are more, one partition is looked at after the other: their totals are in memory."""

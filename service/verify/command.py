@@ -17,18 +17,20 @@ from typing import Final
 import structlog
 import uvloop
 
+from service.ledger.keys import Keys
+from service.ledger.scripts import Scripts
+from service.ledger.stored_format import claim_keys
 from service.redis.address import Location
 from service.redis.connect import open_nodes
 from service.redis.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
 from service.redis.errors import StoreError, UnusableServerError
 from service.redis.gate import examine
 from service.settings import Settings
-from service.store.auditor import Auditor
-from service.store.stored_format import claim_keys
-from service.store.survey import Survey
+from service.verify.auditor import Auditor
 from service.verify.checking import Verifier
 from service.verify.progress import shown
 from service.verify.report import Report
+from service.verify.survey import Survey
 
 COMMAND: Final = "verify"
 
@@ -127,8 +129,8 @@ async def _verify(settings: Settings, url: str, report: Report) -> None:
     )
     await examine(redis, durability="memory", claim=claim)
     nodes = open_nodes(redis, deadline_seconds=_PATIENCE_SECONDS)
-    survey = Survey(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    auditor = Auditor(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    keys = Keys(settings.key_prefix, settings.partitions)
+    survey, auditor = Survey(nodes, keys), Auditor(Scripts(nodes, keys))
     try:
         with shown() as progress:
             await Verifier(survey, auditor, report, progress).run()

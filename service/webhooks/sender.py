@@ -16,11 +16,10 @@ from typing import Final, NamedTuple
 import aiohttp
 import structlog
 
-from service.errors import OpenBookingError
 from service.ledger.feed import CapacityFeed, Cursor
+from service.ledger.leader import LeaderLock
+from service.redis.errors import StoreError
 from service.setting_types import WebhookSecret, WebhookUrl
-from service.store import StoreError
-from service.store.turn import Turn
 from service.webhooks.message import Message
 from service.webhooks.receiver import NotDeliveredError, Receiver, ReceiverGoneError
 
@@ -37,7 +36,7 @@ class Pace(NamedTuple):
     poll_seconds: float = 1.0
     """Until it looks again for changes, or for Redis."""
     claim_seconds: float = 5.0
-    """Until it asks again for the turn, or claims it again while it waits."""
+    """Until it asks again for the lock, or claims it again while it waits."""
     first_pause_seconds: float = 1.0
     """After the first failure; twice that after the second, and so on …"""
     longest_pause_seconds: float = 300.0
@@ -55,14 +54,14 @@ class _Batch(NamedTuple):
 
 
 class Sender:
-    """Sends as long as it has the turn."""
+    """Sends as long as it has the lock."""
 
     def __init__(
-        self, feed: CapacityFeed, turn: Turn, receiver: Receiver, pace: Pace | None = None
+        self, feed: CapacityFeed, leader: LeaderLock, receiver: Receiver, pace: Pace | None = None
     ) -> None:
-        """Prepare to send what `feed` has to `receiver`, when `turn` allows it."""
+        """Prepare to send what `feed` has to `receiver`, while `leader` is had."""
         self._feed = feed
-        self._turn = turn
+        self._leader = leader
         self._receiver = receiver
         self._pace = pace or Pace()
         self._stopping = asyncio.Event()
@@ -84,7 +83,7 @@ class Sender:
                 await self._wait(await self._step())
         finally:
             with contextlib.suppress(StoreError):
-                await self._turn.resign(self._delivered)
+                await self._leader.resign(self._delivered)
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -95,7 +94,7 @@ class Sender:
         """Do what comes next, and return how many seconds there is nothing to do."""
         try:
             seconds = await self._send_next()
-        except (StoreError, OpenBookingError) as error:
+        except StoreError as error:
             if not self._is_away:
                 _log.warning("webhook.paused", reason=str(error))
             self._is_away = True
@@ -107,7 +106,7 @@ class Sender:
         return self._pace.poll_seconds
 
     async def _send_next(self) -> float:
-        delivered = await self._turn.claim(self._delivered)
+        delivered = await self._leader.claim(self._delivered)
         self._delivered = None
         if delivered is None:
             return self._pace.claim_seconds
@@ -163,7 +162,7 @@ class Sender:
 @contextlib.asynccontextmanager
 async def sending(
     feed: CapacityFeed,
-    turn: Turn,
+    leader: LeaderLock,
     url: WebhookUrl,
     secrets: Sequence[WebhookSecret],
     trace_configs: Sequence[aiohttp.TraceConfig] = (),
@@ -172,7 +171,7 @@ async def sending(
 
     Args:
         feed: Where the changes come from.
-        turn: Says when it is this process's turn.
+        leader: Says whether this process is the one that sends.
         url: Where to send them.
         secrets: The keys to sign with.
         trace_configs: What follows each request, and may add headers to it.
@@ -181,7 +180,7 @@ async def sending(
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[*trace_configs]
     ) as session:
-        sender = Sender(feed, turn, Receiver(session, url, secrets))
+        sender = Sender(feed, leader, Receiver(session, url, secrets))
         task = asyncio.create_task(sender.run())
         try:
             yield

@@ -10,7 +10,6 @@ import msgspec
 from service.ledger import Ledger, OrderKey, Step
 from service.model import OrderRequest
 from service.settings import Settings
-from service.store import Store
 from tests.browser.stage import Stage
 
 RIVERSIDE: Final = "https://leisure.example.com/sellers/riverside"
@@ -66,11 +65,13 @@ async def play(stage: Stage) -> None:
     everyday = _ledger(stage, 900)
     for number, (seller, id_, _, _, booked) in enumerate(_OPPORTUNITIES):
         if booked:
-            await everyday.book(_key(seller, 100 + number), _request(id_, booked))
+            await everyday.orders.book(_key(seller, 100 + number), _request(id_, booked))
     for number, (seller, id_, step, spaces, seconds) in enumerate(_LEASES):
-        await _ledger(stage, seconds).quote(_key(seller, number), step, _request(id_, spaces))
-    await everyday.propose(_key(RIVERSIDE, 200), _request(BOXING, 3))
-    await everyday.propose(_key(OLD_MILL, 201), _request(FOOTBALL, 3))
+        await _ledger(stage, seconds).orders.quote(
+            _key(seller, number), step, _request(id_, spaces)
+        )
+    await everyday.orders.propose(_key(RIVERSIDE, 200), _request(BOXING, 3))
+    await everyday.orders.propose(_key(OLD_MILL, 201), _request(FOOTBALL, 3))
     await _conflicts(stage)
 
 
@@ -86,8 +87,7 @@ def _ledger(stage: Stage, seconds: int) -> Ledger:
     settings = Settings(
         key_prefix=stage.settings.key_prefix, anonymous_seconds=seconds, named_seconds=seconds
     )
-    store = Store(stage.batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    return Ledger(store, settings)
+    return Ledger(stage.batcher, settings)
 
 
 def _key(seller: str, number: int) -> OrderKey:

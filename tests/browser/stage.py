@@ -20,7 +20,6 @@ from service.model import OrderRequest
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.sweep import DueList
 from service.sweeper import Sweeper
 from tests.http.application import api
 
@@ -51,15 +50,13 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         """Start it."""
-        due = DueList(
-            self.batcher,
-            key_prefix=self.settings.key_prefix,
-            partitions=self.settings.partitions,
-        )
         self._resources.push_async_callback(self.batcher.close)
         self._resources.push_async_callback(self._runner.cleanup)
         self._resources.callback(self._close_events)
-        for work in (Sweeper(due).run(), self._app[DASHBOARD].keep_counting()):
+        for work in (
+            Sweeper(self._app[LEDGER].scripts).run(),
+            self._app[DASHBOARD].keep_counting(),
+        ):
             self._resources.callback(asyncio.create_task(work).cancel)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -105,7 +102,7 @@ class Stage:
         """Make P for so many spaces."""
         key = OrderKey(SELLER, "default", str(UUID(int=customer)))
         request = msgspec.convert({"orderedItem": _items(spaces, id_)}, OrderRequest)
-        await self._app[LEDGER].propose(key, request)
+        await self._app[LEDGER].orders.propose(key, request)
 
     async def call(self, method: str, path: str, body: object) -> int:
         """Make a call, and return the status."""

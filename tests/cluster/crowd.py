@@ -63,7 +63,7 @@ class Crowd:
         """Fail if an answered booking is gone, or more was booked than there is or was asked."""
         assert not self._wrong
         for seller, capacity in CAPACITIES.items():
-            [found] = await self._desk.ledger.inspect(seller, [CLASS])
+            [found] = await self._desk.ledger.catalogue.inspect(seller, [CLASS])
             booked, unknown = self._booked[seller], self._open[seller]
             assert booked <= found.booked <= min(booked + unknown, capacity), seller
         assert (await look(self._desk)).lines == []
@@ -79,8 +79,8 @@ class Crowd:
         """C2 and B, each repeated after a 503 until it is answered."""
         self._open[key.seller] += 1
         request = order_request([(CLASS, OFFER)])
-        await self._repeat(lambda: self._desk.ledger.quote(key, Step.NAMED, request))
-        booked = await self._repeat(lambda: self._desk.ledger.book(key, request))
+        await self._repeat(lambda: self._desk.ledger.orders.quote(key, Step.NAMED, request))
+        booked = await self._repeat(lambda: self._desk.ledger.orders.book(key, request))
         self._booked[key.seller] += booked
         self._answered[key.seller] += 1
         self._open[key.seller] -= 1

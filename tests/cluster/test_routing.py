@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
+from service.ledger.feed import CapacityFeed
+from service.ledger.keys import Keys
+from service.ledger.stored_format import claim_keys
 from service.redis.address import Address, Location
 from service.redis.call import Script
 from service.redis.check import check_nodes
@@ -17,8 +20,6 @@ from service.redis.connect import open_nodes
 from service.redis.errors import NothingSentError, UnusableServerError
 from service.redis.gate import examine
 from service.redis.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, earliest_microseconds
-from service.store.feed import Feed
-from service.store.stored_format import claim_keys
 from tests.servers import RedisServer, free_port, valkey_binary
 from tests.topology import ClusterServers, Member, Sentinel, SentinelServers
 
@@ -159,7 +160,7 @@ async def test_a_server_that_is_no_cluster_is_refused(short_folder: Path) -> Non
 async def test_a_page_of_the_feed_ends_a_little_before_now(nodes) -> None:
     """Rule 22: what a node with a slower clock will write lies behind what was read."""
     before = await earliest_microseconds(nodes)
-    end = await Feed(nodes, key_prefix="lease", partitions=64).end()
+    end = await CapacityFeed(nodes, Keys("lease", 64)).end()
     assert end.modified <= await earliest_microseconds(nodes) - CLOCK_MARGIN_MICROSECONDS
     assert end.modified >= before - CLOCK_MARGIN_MICROSECONDS
 

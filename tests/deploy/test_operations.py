@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from service.ledger.stored_format import SCHEMA
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import describe
-from service.store.stored_format import SCHEMA
 from tests.polling import eventually as eventually_async
 from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, eventually, run
 from tests.servers import RedisServer, free_port, redis_binary, valkey_binary

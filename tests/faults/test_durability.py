@@ -70,7 +70,7 @@ async def cancel(desk: Desk) -> None:
 
 async def delete(desk: Desk) -> None:
     """Delete the Order."""
-    await desk.ledger.delete(desk.key(1))
+    await desk.ledger.orders.delete(desk.key(1))
 
 
 async def refusal(call) -> OpenBookingError:

@@ -15,11 +15,12 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from service.ledger.feed import CapacityFeed
+from service.ledger.keys import Keys
+from service.ledger.leader import LeaderLock
+from service.ledger.scripts import Scripts
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.setting_types import WebhookSecret, WebhookUrl
-from service.store.feed import Feed
-from service.store.turn import Turn
 from service.webhooks import Pace, Receiver, Sender, sending
 from tests.hook import SECRET, Fault, Hook, answers, cuts, hangs
 from tests.polling import eventually
@@ -82,8 +83,8 @@ async def make_sender(batcher: Batcher, url: WebhookUrl) -> AsyncIterator[MakeSe
             pace: Pace = QUICK,
         ) -> Sender:
             return Sender(
-                CapacityFeed(Feed(batcher, key_prefix="lease", partitions=64)),
-                Turn(batcher, key_prefix="lease", hold_seconds=hold_seconds),
+                CapacityFeed(batcher, Keys("lease", 64)),
+                LeaderLock(Scripts(batcher, Keys("lease", 64)), hold_seconds=hold_seconds),
                 Receiver(session, url, [WebhookSecret(SECRET)], timeout_seconds=timeout_seconds),
                 pace,
             )
@@ -346,10 +347,10 @@ async def test_nothing_secret_is_logged(desk, hook, url, batcher):
     """A failure's log line has neither the signing secret nor the address."""
     await register(desk, 1)
     hook.faults.extend([answers(500), cuts])
-    feed = CapacityFeed(Feed(batcher, key_prefix="lease", partitions=64))
-    turn = Turn(batcher, key_prefix="lease")
+    feed = CapacityFeed(batcher, Keys("lease", 64))
+    leader = LeaderLock(Scripts(batcher, Keys("lease", 64)))
     with capture_logs() as logs:
-        async with sending(feed, turn, url, [WebhookSecret(SECRET)]):
+        async with sending(feed, leader, url, [WebhookSecret(SECRET)]):
             await until(lambda: len(hook.taken) == 1)
     assert [line["reason"] for line in logs] == ["status 500", "ServerDisconnectedError"]
     assert HIDDEN not in str(logs)

@@ -8,17 +8,11 @@ from aiohttp import web
 from redis.asyncio.connection import AbstractConnection
 
 from service.http import Tokens, create_app
-from service.http import observer as http_observer
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
-from service.ledger.overview import Dashboard
+from service.observer import UNOBSERVED
 from service.redis.batcher import Batcher
 from service.settings import Settings
-from service.store import Store
-from service.store import observer as store_observer
-from service.store.conflicts import Conflicts
-from service.store.feed import Feed
-from service.store.overview import Overview
 from service.telemetry import Meter
 from tests.http.recording import RecordingLedger
 
@@ -33,23 +27,13 @@ def api(
     meter: Meter | None = None,
 ) -> web.Application:
     """Return the API over a Redis; another ledger or feed than that one's are the test's own."""
-    store = Store(
-        batcher,
-        key_prefix=settings.key_prefix,
-        partitions=settings.partitions,
-        observer=meter or store_observer.UNOBSERVED,
-    )
-    own = Feed(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    overview = Overview(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    conflicts = Conflicts(batcher, key_prefix=settings.key_prefix)
-    return create_app(
-        ledger or Ledger(store, settings),
-        settings,
-        tokens,
-        feed or CapacityFeed(own),
-        Dashboard(overview, conflicts),
-        observer=meter or http_observer.UNOBSERVED,
-    )
+    observer = meter or UNOBSERVED
+    own = Ledger(batcher, settings, observer)
+    if ledger is not None:
+        own.orders, own.catalogue, own.is_ready = ledger.orders, ledger.catalogue, ledger.is_ready  # type: ignore[method-assign] # the test's own
+    if feed is not None:
+        own.feed = feed
+    return create_app(own, settings, tokens, observer=observer)
 
 
 def recorded(

@@ -26,7 +26,8 @@ class RecordingLedger:
         self.calls: list[tuple[str, Any]] = []
         self.entries: list[Entry] = []
         self.raises: Exception | None = None
-        self.is_ready = True
+        self.answers_ping = True
+        self.orders = self.catalogue = self
 
     @property
     def key(self) -> OrderKey:
@@ -88,14 +89,14 @@ class RecordingLedger:
         self._note("set_policy", seller)
         return policy
 
-    async def look_at_policy(self, seller: str) -> SellerPolicy:
+    async def policy(self, seller: str) -> SellerPolicy:
         """Answer a policy that says nothing."""
-        self._note("look_at_policy", seller)
+        self._note("policy", seller)
         return SellerPolicy()
 
-    async def ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Say what the test set."""
-        return self.is_ready
+        return self.answers_ping
 
     def _note(self, call: str, subject: object) -> None:
         self.calls.append((call, subject))

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from service.http import BROADCAST
 from service.http.admission import InFlight
-from service.http.observer import UNOBSERVED
+from service.observer import UNOBSERVED
 from service.settings import Settings
 from tests.http.application import recorded
 from tests.http.conftest import Client, MakeClient

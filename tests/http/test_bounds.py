@@ -16,7 +16,7 @@ from service.http import Tokens, TokensFile
 from service.http.access import Scope
 from service.http.examples import REQUESTS
 from service.http.routes import ROUTES, Route
-from service.ledger import Ledger
+from service.ledger import Catalogue, Ledger, Orders
 from service.model import OpportunityRegistration
 from service.settings import Settings
 from tests.http.application import recorded
@@ -78,7 +78,9 @@ def body_of(route: Route) -> Any:
 @pytest.fixture
 def untouched() -> AsyncMock:
     """Give a ledger that knows every call and that nothing may reach."""
-    return AsyncMock(Ledger)
+    ledger = AsyncMock(Ledger)
+    ledger.orders, ledger.catalogue = AsyncMock(Orders), AsyncMock(Catalogue)
+    return ledger
 
 
 @pytest.fixture

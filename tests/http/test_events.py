@@ -14,7 +14,8 @@ from aiohttp import ClientResponse
 
 from service.http import BROADCAST, broadcast, events
 from service.ledger.feed import START, CapacityFeed, Change, Cursor
-from service.store.feed import Feed
+from service.ledger.keys import Keys
+from service.redis.nodes import Nodes
 from tests.http.application import fed
 from tests.http.conftest import Client, MakeClient
 from tests.polling import eventually
@@ -181,7 +182,7 @@ class ScriptedFeed(CapacityFeed):
     """A feed of the test's own making, which counts how often it is read."""
 
     def __init__(self) -> None:
-        super().__init__(cast("Feed", None))
+        super().__init__(cast("Nodes", None), Keys("lease", 1))
         self.items: list[Change] = []
         self.reads = 0
 

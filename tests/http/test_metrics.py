@@ -121,7 +121,7 @@ async def test_the_admin_address_has_the_metrics(
 ) -> None:
     """`/metrics` on `LEASE_ADMIN_LISTEN` needs no token and tells the same."""
     meter = Metrics(STEPS).of_worker(0)
-    meter.happened("granted", 7)
+    meter.changed_leases("granted", 7)
     app = create_admin_app(cast("Ledger", recording), Settings(), meter)
     assert (await scraped(await aiohttp_client(app)))["lease_leases_total", "granted"] == 7
 

@@ -18,7 +18,7 @@ from tests.http.test_requests import C2, EMPTY, B, refusal
 
 async def test_it_lives_whatever_redis_does(edge: Client, recording: RecordingLedger) -> None:
     """`/livez` answers 200 also while Redis is away."""
-    recording.is_ready = False
+    recording.answers_ping = False
     response = await edge.get("/livez")
     assert (response.status, await response.json(content_type=None)) == (200, {"status": "up"})
 
@@ -44,7 +44,7 @@ async def test_readiness_says_why(
     draining: bool,
 ) -> None:
     """`/readyz` fails while it drains, and without Redis only where the settings say so."""
-    recording.is_ready = redis == "up"
+    recording.answers_ping = redis == "up"
     ledger, settings = cast("Ledger", recording), Settings(ready_needs_redis=needed)
     for app in (recorded(recording, settings), create_admin_app(ledger, settings)):
         app[READINESS].draining = draining

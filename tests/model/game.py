@@ -146,7 +146,8 @@ class Game(RuleBasedStateMachine):
         policy = seller_policy(seller, terms)
         self.models[seller].policy = terms
         self.same(
-            lambda ledger, player: player.run(ledger.set_policy(seller, policy)), lambda: policy
+            lambda ledger, player: player.run(ledger.catalogue.set_policy(seller, policy)),
+            lambda: policy,
         )
 
     def make_known(

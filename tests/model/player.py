@@ -6,12 +6,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from service.errors import OpenBookingError
 from service.ledger import Entry, Ledger
+from service.ledger.keys import Keys
+from service.ledger.scripts import ARGUMENTS, Verb, load
 from service.model import (
     Lease,
     Offer,
@@ -25,14 +27,10 @@ from service.model import (
 from service.redis.batcher import Batcher, Script
 from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store import Store
-from service.store.auditor import Auditor
-from service.store.keys import Keys
-from service.store.scripts import SIGNATURES, source_of
-from service.store.survey import Survey
-from service.store.sweep import DueList
 from service.sweeper import Sweeper
 from service.verify import Report, Verifier
+from service.verify.auditor import Auditor
+from service.verify.survey import Survey
 from tests.model.words import RESERVED, Answer, Item, Price, Refused
 
 Result = TypeVar("Result")
@@ -41,27 +39,20 @@ _TIME = "call('TIME')"
 _FAKE_TIME = "call('LRANGE', 'clock', 0, 1)"
 
 
-def on_fake_time() -> dict[str, Script]:
+def on_fake_time() -> dict[str, Verb]:
     """Return every script with its one clock replaced by a key that the test writes."""
-    sources = {verb: source_of(verb) for verb in SIGNATURES}
+    sources = {verb: load(verb).script.source for verb in ARGUMENTS}
     assert all(source.count(_TIME) <= 1 for source in sources.values())
     return {
-        verb: Script.of(verb, source.replace(_TIME, _FAKE_TIME))
+        verb: Verb(Script.of(verb, source.replace(_TIME, _FAKE_TIME)), load(verb).keys)
         for verb, source in sources.items()
     }
 
 
-class _Places(TypedDict):
-    """Where everything is kept."""
+class FakeSweeper(Sweeper):
+    """A sweeper on the test's clock."""
 
-    key_prefix: str
-    partitions: int
-
-
-class FakeDueList(DueList):
-    """The sweeper's list, on the test's clock."""
-
-    async def now(self) -> float:
+    async def _now(self) -> float:
         """Return the test's clock in seconds."""
         seconds, microseconds = await self._nodes.of("clock").command("LRANGE", "clock", 0, 1)
         return int(seconds) + int(microseconds) / 1_000_000
@@ -85,7 +76,7 @@ class Player:
         self._url = url
         self._settings = settings
         self._keys = Keys(settings.key_prefix, settings.partitions)
-        self._scripts = on_fake_time()
+        self._verbs = on_fake_time()
         self._open()
         self.command("FLUSHALL")
 
@@ -101,16 +92,9 @@ class Player:
         self._open()
 
     def _open(self) -> None:
-        places = self._places()
         self._batcher = Batcher(connection_factory(self._url))
-        store = Store(self._batcher, **places)
-        store.orders._calls._scripts = self._scripts
-        self.ledger = Ledger(store, self._settings)
-        self._due = FakeDueList(self._batcher, **places)
-        self._due._script = self._scripts["sweep"]
-
-    def _places(self) -> _Places:
-        return _Places(key_prefix=self._settings.key_prefix, partitions=self._settings.partitions)
+        self.ledger = Ledger(self._batcher, self._settings)
+        self.ledger.scripts._verbs = self._verbs
 
     def run(self, call: Coroutine[Any, Any, Result]) -> Result:
         """Run a call of the ledger to its end."""
@@ -142,14 +126,14 @@ class Player:
         async def entries() -> AsyncIterator[Entry]:
             yield 0, entry
 
-        counts = self.run(self.ledger.register(entries(), seller=seller))
+        counts = self.run(self.ledger.catalogue.register(entries(), seller=seller))
         outcomes = ("registered", "updated", "unchanged", "failed")
         [outcome] = [name for name in outcomes if getattr(counts, name)]
         return outcome
 
     def inspect(self, seller: str, ids: Sequence[str]) -> dict[str, tuple[int, int, int, int]]:
         """Return capacity, booked, leased and free of what is registered."""
-        found = self.run(self.ledger.inspect(seller, ids))
+        found = self.run(self.ledger.catalogue.inspect(seller, ids))
         return {
             one.id: (
                 _known(one.maximum_uses, one.maximum_attendee_capacity),
@@ -176,18 +160,16 @@ class Player:
 
     def sweep(self) -> None:
         """Let a sweeper do all that is due."""
-        self.run(Sweeper(self._due).sweep())
+        self.run(FakeSweeper(self.ledger.scripts).sweep())
 
     # The state behind the answers
 
     def verify(self) -> list[str]:
         """Return what `verify` finds wrong with all that is stored."""
-        places = self._places()
-        auditor = Auditor(self._batcher, **places)
-        auditor._calls._scripts = self._scripts
+        auditor = Auditor(self.ledger.scripts)
         found: list[str] = []
         report = Report(found.append, repair=False)
-        self.run(Verifier(FakeSurvey(self._batcher, **places), auditor, report).run())
+        self.run(Verifier(FakeSurvey(self._batcher, self._keys), auditor, report).run())
         return found
 
     def look_inside(

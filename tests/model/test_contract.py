@@ -73,7 +73,7 @@ class Contract(Game):
     def withdraw(self, *, seller, id_, returns):
         """Withdraw an Opportunity or a pool, and maybe register it again."""
         self.same(
-            lambda ledger, player: player.run(ledger.withdraw(seller, [id_])),
+            lambda ledger, player: player.run(ledger.catalogue.withdraw(seller, [id_])),
             lambda: self.models[seller].withdraw(id_),
         )
         if returns:
@@ -153,7 +153,7 @@ class Contract(Game):
         request = order_request(basket, "", None)
 
         def real(ledger: Any, player: Any) -> Any:
-            quoted = player.run(ledger.quote(key, step, request, strict=strict))
+            quoted = player.run(ledger.orders.quote(key, step, request, strict=strict))
             answer = answer_of(quoted.body, retry_after=quoted.retry_after)
             assert quoted.refused == any(item.error for item in answer.items)
             return answer
@@ -184,7 +184,7 @@ class Contract(Game):
 
     def _release(self, key: OrderKey) -> None:
         self.same(
-            lambda ledger, player: player.run(ledger.release(key)),
+            lambda ledger, player: player.run(ledger.orders.release(key)),
             lambda: self.models[key.seller].release(key[1:]),
         )
 
@@ -204,7 +204,7 @@ class Contract(Game):
 
     def _pay(self, key: OrderKey, seconds: int) -> None:
         def real(ledger: Any, player: Any) -> int:
-            return instant_of(player.run(ledger.open_payment_window(key, seconds)))
+            return instant_of(player.run(ledger.orders.open_payment_window(key, seconds)))
 
         self.same(real, lambda: self.models[key.seller].pay(key[1:], seconds))
 
@@ -276,7 +276,7 @@ class Contract(Game):
         key = self.pick(self.orders("proposed"), number)
         patch = ProposalPatch(order_proposal_status=OPENACTIVE + status)
         self.same(
-            lambda ledger, player: player.run(ledger.decide(key, patch)),
+            lambda ledger, player: player.run(ledger.orders.decide(key, patch)),
             lambda: self.models[key.seller].decide(key[1:], status, self.grace_seconds),
         )
 
@@ -303,7 +303,7 @@ class Contract(Game):
         if has_another:
             named.append(("position", 999, "CustomerCancelled"))
         self.same(
-            lambda ledger, player: player.run(ledger.cancel(key, order_patch(named))),
+            lambda ledger, player: player.run(ledger.orders.cancel(key, order_patch(named))),
             lambda: model.cancel(key[1:], named),
         )
 
@@ -313,7 +313,7 @@ class Contract(Game):
         """Delete an Order."""
         key = self.pick(self.orders("booked"), number)
         self.same(
-            lambda ledger, player: player.run(ledger.delete(key)),
+            lambda ledger, player: player.run(ledger.orders.delete(key)),
             lambda: self.models[key.seller].delete(key[1:]),
         )
 

@@ -23,9 +23,8 @@ from service.model import (
     Registration,
     SellerPolicy,
 )
+from service.observer import UNOBSERVED, Observer
 from service.settings import Settings
-from service.store import Store
-from service.store.observer import UNOBSERVED, Observer
 
 OPENACTIVE = "https://openactive.io/"
 SELLER = "https://example.com/api/organisations/123"
@@ -81,13 +80,7 @@ class Desk:
         """Open a desk; `settings` are those of the service, `observer` is told what happens."""
         self.batcher = batcher
         self.settings = Settings(**settings)
-        self.store = Store(
-            batcher,
-            key_prefix=self.settings.key_prefix,
-            partitions=self.settings.partitions,
-            observer=observer,
-        )
-        self.ledger = Ledger(self.store, self.settings)
+        self.ledger = Ledger(batcher, self.settings, observer)
 
     def key(self, customer: int, partner: str = "default", seller: str = SELLER) -> OrderKey:
         """Return the name of a customer's Order."""
@@ -111,13 +104,15 @@ class Desk:
                 text = msgspec.json.encode({k: v for k, v in entry.items() if v is not None})
                 yield index, msgspec.json.decode(text, type=OpportunityRegistration)
 
-        return await self.ledger.register(decoded())
+        return await self.ledger.catalogue.register(decoded())
 
     async def quote(
         self, customer: int, ask: Ask, step: Step = Step.ANONYMOUS, *, strict: bool = False
     ) -> Quoted:
         """C1, or C2."""
-        return await self.ledger.quote(self.key(customer), step, order_request(ask), strict=strict)
+        return await self.ledger.orders.quote(
+            self.key(customer), step, order_request(ask), strict=strict
+        )
 
     async def quoted_errors(self, customer: int, ask: Ask) -> list[str]:
         """C1, and what it says of each OrderItem."""
@@ -125,20 +120,22 @@ class Desk:
 
     async def book(self, customer: int, ask: Ask, /, **properties: Any) -> Booked:
         """B."""
-        return await self.ledger.book(self.key(customer), order_request(ask, **properties))
+        return await self.ledger.orders.book(self.key(customer), order_request(ask, **properties))
 
     async def propose(self, customer: int, ask: Ask, /, **properties: Any) -> Proposed:
         """P."""
-        return await self.ledger.propose(self.key(customer), order_request(ask, **properties))
+        return await self.ledger.orders.propose(
+            self.key(customer), order_request(ask, **properties)
+        )
 
     async def book_proposed(self, customer: int) -> Booked:
         """B of what was proposed."""
-        return await self.ledger.book(self.key(customer), OrderRequest())
+        return await self.ledger.orders.book(self.key(customer), OrderRequest())
 
     async def decide(self, customer: int, status: str) -> None:
         """Say what the Seller or the Customer decided."""
         patch = ProposalPatch(order_proposal_status=OPENACTIVE + status)
-        await self.ledger.decide(self.key(customer), patch)
+        await self.ledger.orders.decide(self.key(customer), patch)
 
     async def cancel(self, customer: int, *names: int | str, by: str = "Customer") -> None:
         """Cancel OrderItems, named by their position or their id."""
@@ -150,18 +147,18 @@ class Desk:
             for name in names
         ]
         patch = msgspec.convert({"orderedItem": items}, OrderPatch)
-        await self.ledger.cancel(self.key(customer), patch)
+        await self.ledger.orders.cancel(self.key(customer), patch)
 
     async def pay(self, customer: int, seconds: int) -> int:
         """Open a payment window; return when the lease expires, in seconds since 1970."""
-        lease = await self.ledger.open_payment_window(self.key(customer), seconds)
+        lease = await self.ledger.orders.open_payment_window(self.key(customer), seconds)
         return _epoch_seconds(lease.lease_expires)
 
     async def policy(self, **leasing: Any) -> SellerPolicy:
         """Replace the Seller's policy by one of these terms, as the wire has them."""
         tax_mode = leasing.pop("taxMode", UNSET)
         policy = SellerPolicy(tax_mode=tax_mode, leasing=msgspec.convert(leasing, LeasingPolicy))
-        return await self.ledger.set_policy(SELLER, policy)
+        return await self.ledger.catalogue.set_policy(SELLER, policy)
 
     async def refused_booking(self, customer: int, ask: Ask) -> OpenBookingError:
         """B that is refused."""
@@ -173,11 +170,11 @@ class Desk:
 
     async def release(self, customer: int) -> int:
         """Release."""
-        return await self.ledger.release(self.key(customer))
+        return await self.ledger.orders.release(self.key(customer))
 
     async def inspect(self, id_: str = CLASS) -> Opportunity:
         """Inspect one Opportunity."""
-        [found] = await self.ledger.inspect(SELLER, [id_])
+        [found] = await self.ledger.catalogue.inspect(SELLER, [id_])
         return found
 
     async def spaces(self, id_: str = CLASS) -> tuple[int, int, int]:

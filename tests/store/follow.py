@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from service.ledger.feed import START, CapacityFeed, Change, Cursor
-from service.store.feed import Feed
-from service.store.sweep import DueList
 from service.sweeper import Sweeper
 from tests.store.desk import Desk
 
@@ -46,18 +44,9 @@ class Follower:
 
 def feed_of(desk: Desk) -> CapacityFeed:
     """Return the feed of a desk's ledger."""
-    settings = desk.settings
-    return CapacityFeed(
-        Feed(desk.batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    )
-
-
-def due_of(desk: Desk) -> DueList:
-    """Return what is due at a desk."""
-    settings = desk.settings
-    return DueList(desk.batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    return desk.ledger.feed
 
 
 def sweeper_of(desk: Desk) -> Sweeper:
     """Return a sweeper for a desk."""
-    return Sweeper(due_of(desk))
+    return Sweeper(desk.ledger.scripts)

@@ -19,11 +19,13 @@ import msgspec
 from msgspec import Struct
 
 from service.ledger import Step
+from service.ledger.feed import Cursor
+from service.ledger.keys import Keys
+from service.ledger.leader import LeaderLock
+from service.ledger.scripts import PaymentWindowArguments, Scripts
+from service.ledger.stored_format import SCHEMA, claim_keys
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
-from service.store.feed import Cursor
-from service.store.stored_format import SCHEMA, claim_keys
-from service.store.turn import Turn
 from tests.servers import RedisServer, valkey_binary
 from tests.store.desk import CLASS, COURT, OFFER, OPENACTIVE, OTHER_OFFER, Desk
 
@@ -91,7 +93,7 @@ async def play(batcher: Batcher) -> None:
     await desk.quote(ANONYMOUS, [(CLASS, OFFER), (CLASS, OTHER_OFFER)])
     await desk.quote(NAMED, [(CLASS, OFFER), (COURT, OFFER)], Step.NAMED)
     await desk.quote(OVER, [(WITHDRAWN, OFFER)])
-    await desk.ledger.withdraw(desk.key(OVER).seller, [WITHDRAWN])
+    await desk.ledger.catalogue.withdraw(desk.key(OVER).seller, [WITHDRAWN])
     await desk.propose(UNDECIDED, [(CLASS, OFFER)])
     await desk.propose(ACCEPTED, [(IN_HALL, OFFER)])
     await desk.decide(ACCEPTED, "SellerAccepted")
@@ -102,9 +104,9 @@ async def play(batcher: Batcher) -> None:
     await desk.book(BOOKED, [(CLASS, OFFER), (CLASS, OTHER_OFFER), (IN_HALL, OFFER)])
     await desk.cancel(BOOKED, 1)
     await desk.book(DELETED, [(CLASS, OFFER)])
-    await desk.ledger.delete(desk.key(DELETED))
+    await desk.ledger.orders.delete(desk.key(DELETED))
 
-    webhooks = Turn(batcher, key_prefix="lease")
+    webhooks = LeaderLock(Scripts(batcher, Keys("lease", 64)))
     webhooks._holder = "the same at every capture"
     await webhooks.claim()
     await webhooks.resign(DELIVERED)
@@ -112,8 +114,11 @@ async def play(batcher: Batcher) -> None:
     soon = Desk(batcher, anonymous_seconds=1, named_seconds=1)
     await soon.quote(PAYING, [(COURT, OFFER)], Step.NAMED)
     # No policy allows so long a window.
-    await soon.store.orders.pay(
-        soon.key(PAYING), wanted_seconds=_CENTURY_SECONDS, payment_window_seconds=_CENTURY_SECONDS
+    paying, scripts = soon.key(PAYING), soon.ledger.scripts
+    await scripts.of_order(
+        "payment_window",
+        paying,
+        PaymentWindowArguments(scripts.keys.holder(*paying), _CENTURY_SECONDS, _CENTURY_SECONDS),
     )
     await soon.quote(LAPSED, [(LAPSING, OFFER)])
 

@@ -120,8 +120,13 @@ async def test_any_offer_will_do_where_none_is_registered(desk):
 async def test_opportunities_belong_to_their_seller(desk):
     """Rule 4: what one Seller registered is unknown to every other."""
     await desk.register(5)
-    assert await desk.ledger.inspect("https://example.com/api/organisations/4", [CLASS]) == []
-    assert [found.seller for found in await desk.ledger.inspect(SELLER, [CLASS])] == [SELLER]
+    assert (
+        await desk.ledger.catalogue.inspect("https://example.com/api/organisations/4", [CLASS])
+        == []
+    )
+    assert [found.seller for found in await desk.ledger.catalogue.inspect(SELLER, [CLASS])] == [
+        SELLER
+    ]
 
 
 async def test_what_fits_is_leased_beside_what_does_not(desk):
@@ -251,7 +256,7 @@ async def test_what_is_kept_of_a_full_class_stays_as_it_was_leased(desk):
     await desk.quote(1, 3)
     await desk.register(0, offers=offers)
     assert await desk.quoted_errors(1, [(CLASS, OTHER_OFFER)] * 2) == ["full"] * 2
-    held = (await desk.ledger.look_at_quote(desk.key(1))).ordered_item
+    held = (await desk.ledger.orders.look_at_quote(desk.key(1))).ordered_item
     assert [(item.accepted_offer.id, item.accepted_offer.price) for item in held] == [
         (OFFER, 10)
     ] * 2

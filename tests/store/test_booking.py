@@ -80,7 +80,7 @@ async def test_some_space_but_too_little_is_unable_to_process(desk):
     assert type(refused).__name__ == "UnableToProcessOrderItemError"
     assert errors(refused.ordered_item) == ["", "", "reserved"]
     assert await desk.spaces() == (0, 2, 1)
-    assert (await desk.ledger.look_at_quote(desk.key(2))).lease
+    assert (await desk.ledger.orders.look_at_quote(desk.key(2))).lease
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_quotes_on_the_uuid_of_an_order_are_refused(desk):
     for step in Step:
         with pytest.raises(OrderAlreadyExistsError):
             await desk.quote(1, 1, step)
-    await desk.ledger.delete(desk.key(1))
+    await desk.ledger.orders.delete(desk.key(1))
     for step in Step:
         with pytest.raises(OrderAlreadyExistsError):
             await desk.quote(1, 1, step)
@@ -165,7 +165,7 @@ async def test_the_item_ids_of_b_are_kept(desk):
     await desk.register(5)
     items = [{"orderedItem": CLASS, "acceptedOffer": OFFER, "@id": "https://example.com/o#1"}]
     await desk.book(1, items)
-    order = await desk.ledger.look_at_order(desk.key(1))
+    order = await desk.ledger.orders.look_at_order(desk.key(1))
     assert [item.id for item in order.ordered_item] == ["https://example.com/o#1"]
 
 
@@ -174,7 +174,7 @@ async def test_a_look_at_an_order_equals_what_b_answered(desk):
     await desk.register(5, offers=[{"@id": OFFER, "price": "7.50", "priceCurrency": "GBP"}])
     await desk.register(5, COURT)
     booked = await desk.book(1, [(COURT, OFFER), (CLASS, OFFER), (COURT, OTHER_OFFER)])
-    assert await desk.ledger.look_at_order(desk.key(1)) == booked.body
+    assert await desk.ledger.orders.look_at_order(desk.key(1)) == booked.body
 
 
 async def test_deleting_an_order_frees_its_spaces_once(desk):
@@ -184,11 +184,11 @@ async def test_deleting_an_order_frees_its_spaces_once(desk):
     await desk.book(1, [(CLASS, OFFER), (CLASS, OFFER), (COURT, OFFER)])
     await desk.book(2, 1)
     for _ in range(2):
-        await desk.ledger.delete(desk.key(1))
+        await desk.ledger.orders.delete(desk.key(1))
         assert await desk.spaces() == (1, 0, 4)
         assert await desk.spaces(COURT) == (0, 0, 5)
     with pytest.raises(UnknownOrderError):
-        await desk.ledger.look_at_order(desk.key(1))
+        await desk.ledger.orders.look_at_order(desk.key(1))
 
 
 async def test_deleting_what_never_was_is_an_unknown_order(desk):
@@ -196,7 +196,7 @@ async def test_deleting_what_never_was_is_an_unknown_order(desk):
     await desk.register(5)
     await desk.quote(1, 1)
     with pytest.raises(UnknownOrderError) as caught:
-        await desk.ledger.delete(desk.key(1))
+        await desk.ledger.orders.delete(desk.key(1))
     assert caught.value.status_code == 404
     assert await desk.spaces() == (0, 1, 4)
 
@@ -206,10 +206,10 @@ async def test_orders_outlive_a_withdrawal(desk):
     await desk.register(5)
     await desk.book(1, 2)
     await desk.book(2, 1)
-    await desk.ledger.withdraw(desk.key(1).seller, [CLASS])
-    assert len((await desk.ledger.look_at_order(desk.key(1))).ordered_item) == 2
+    await desk.ledger.catalogue.withdraw(desk.key(1).seller, [CLASS])
+    assert len((await desk.ledger.orders.look_at_order(desk.key(1))).ordered_item) == 2
     assert (await desk.book(1, 2)).replayed
-    await desk.ledger.delete(desk.key(2))
+    await desk.ledger.orders.delete(desk.key(2))
     await desk.register(5)
     assert await desk.spaces() == (2, 0, 3)
 

@@ -12,7 +12,7 @@ IDS = [f"https://example.com/orders/1#/orderedItem/{number}" for number in (1, 2
 
 async def statuses(desk, customer=1):
     """Return the status of each OrderItem of an Order, in short."""
-    order = await desk.ledger.look_at_order(desk.key(customer))
+    order = await desk.ledger.orders.look_at_order(desk.key(customer))
     return [item.order_item_status.removeprefix(OPENACTIVE) for item in order.ordered_item]
 
 
@@ -64,7 +64,7 @@ async def test_only_an_order_can_be_cancelled(desk):
     await desk.quote(1, 1)
     await desk.propose(2, 1)
     await desk.book(3, 1)
-    await desk.ledger.delete(desk.key(3))
+    await desk.ledger.orders.delete(desk.key(3))
     for customer in (1, 2, 3, 4):
         with pytest.raises(UnknownOrderError):
             await desk.cancel(customer, 0)
@@ -75,10 +75,10 @@ async def test_b_again_answers_as_before_the_cancellation(desk):
     await desk.register(5, offers=[{"@id": OFFER, "price": 2.5, "priceCurrency": "GBP"}])
     booked = await desk.book(1, 2)
     await desk.cancel(1, 0)
-    again = await desk.ledger.book(desk.key(1), order_request(2))
+    again = await desk.ledger.orders.book(desk.key(1), order_request(2))
     assert again.replayed
     assert again.body == booked.body
-    look = await desk.ledger.look_at_order(desk.key(1))
+    look = await desk.ledger.orders.look_at_order(desk.key(1))
     assert look.total_payment_due.price == Decimal("2.5")
 
 
@@ -89,7 +89,7 @@ async def test_deletion_after_a_cancellation_returns_the_rest(desk):
     await desk.book(2, 1)
     await desk.cancel(1, 0)
     for _ in range(2):
-        await desk.ledger.delete(desk.key(1))
+        await desk.ledger.orders.delete(desk.key(1))
         assert await desk.spaces() == (1, 0, 4)
 
 
@@ -97,7 +97,7 @@ async def test_a_cancellation_outlives_a_withdrawal(desk):
     """Rule 20: what a withdrawn Opportunity gets back is there when it is registered again."""
     await desk.register(5)
     await desk.book(1, 2)
-    await desk.ledger.withdraw("https://example.com/api/organisations/123", [CLASS])
+    await desk.ledger.catalogue.withdraw("https://example.com/api/organisations/123", [CLASS])
     await desk.cancel(1, 0)
     await desk.register(5)
     assert await desk.spaces() == (1, 0, 4)

@@ -27,9 +27,9 @@ async def test_every_change_of_what_is_free_moves_to_the_end(desk):
         lambda: desk.quote(1, 3, Step.NAMED),
         lambda: desk.release(1),
         lambda: desk.book(2, 4),
-        lambda: desk.ledger.delete(desk.key(2)),
+        lambda: desk.ledger.orders.delete(desk.key(2)),
         lambda: desk.register(9),
-        lambda: desk.ledger.withdraw(SELLER, [CLASS]),
+        lambda: desk.ledger.catalogue.withdraw(SELLER, [CLASS]),
         lambda: desk.register(7),
     ):
         await call()
@@ -130,7 +130,7 @@ async def test_readers_see_every_final_state(desk):
             number = (customer * 7 + step * 11) % len(ids)
             key = desk.key(customer * 100 + number, seller=SELLERS[number % 5])
             ask = order_request([(ids[number], OFFER)] * ((customer + step) % 4))
-            await desk.ledger.quote(key, Step.ANONYMOUS, ask)
+            await desk.ledger.orders.quote(key, Step.ANONYMOUS, ask)
 
     async def follow(reader: Follower, limit: int) -> None:
         while changing:
@@ -144,7 +144,9 @@ async def test_readers_see_every_final_state(desk):
     changing = False
     await asyncio.gather(*following)
     truth = {
-        id_: (await desk.ledger.inspect(SELLERS[number % 5], [id_]))[0].remaining_attendee_capacity
+        id_: (await desk.ledger.catalogue.inspect(SELLERS[number % 5], [id_]))[
+            0
+        ].remaining_attendee_capacity
         for number, id_ in enumerate(ids)
     }
     assert [reader.free for reader in readers.values()] == [truth] * len(readers)

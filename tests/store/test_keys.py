@@ -71,9 +71,9 @@ async def test_every_change_of_what_is_free_moves_the_feed(desk):
         lambda: desk.quote(1, 2),
         lambda: desk.release(1),
         lambda: desk.book(2, 2),
-        lambda: desk.ledger.delete(desk.key(2)),
+        lambda: desk.ledger.orders.delete(desk.key(2)),
         lambda: desk.register(10),
-        lambda: desk.ledger.withdraw(SELLER, [CLASS]),
+        lambda: desk.ledger.catalogue.withdraw(SELLER, [CLASS]),
         lambda: desk.register(10),
     ):
         await change()

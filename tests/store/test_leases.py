@@ -25,7 +25,8 @@ async def test_a_lease_becomes_named_at_c2_and_never_goes_back(desk):
     seen = []
     for step in (Step.ANONYMOUS, Step.NAMED, Step.ANONYMOUS):
         await desk.quote(1, 1, step)
-        seen.append((await desk.store.orders.lease(desk.key(1))).step)
+        _, _, held, *_ = await desk.ledger.scripts.of_order("look", desk.key(1))
+        seen.append(held)
     assert seen == [Step.ANONYMOUS, Step.NAMED, Step.NAMED]
 
 
@@ -168,7 +169,7 @@ async def test_every_call_sees_the_expiry(make_desk):
     await eventually(lambda: _past(desk, expires))
     assert await desk.spaces() == (0, 0, 1)
     with pytest.raises(UnknownOrderError):
-        await desk.ledger.look_at_quote(desk.key(1))
+        await desk.ledger.orders.look_at_quote(desk.key(1))
     await desk.book(2, 1)
     assert (await desk.refused_booking(1, 1)).status_code == 409
 
@@ -237,13 +238,13 @@ async def test_two_booking_partners_never_touch_each_other(desk):
     await desk.register(5)
     one, other = desk.key(1, "one"), desk.key(1, "other")
     request = order_request(2)
-    await desk.ledger.quote(one, Step.ANONYMOUS, request)
-    assert await desk.ledger.release(other) == 0
+    await desk.ledger.orders.quote(one, Step.ANONYMOUS, request)
+    assert await desk.ledger.orders.release(other) == 0
     with pytest.raises(UnknownOrderError):
-        await desk.ledger.look_at_quote(other)
-    await desk.ledger.quote(other, Step.ANONYMOUS, request)
+        await desk.ledger.orders.look_at_quote(other)
+    await desk.ledger.orders.quote(other, Step.ANONYMOUS, request)
     assert await desk.spaces() == (0, 4, 1)
-    assert await desk.ledger.release(one) == 2
+    assert await desk.ledger.orders.release(one) == 2
     assert await desk.spaces() == (0, 2, 3)
 
 
@@ -269,7 +270,7 @@ async def test_a_look_shows_what_is_held(desk):
     await desk.register(5, offers=[{"@id": OFFER, "price": 10, "priceCurrency": "GBP"}])
     await desk.register(5, COURT)
     quoted = await desk.quote(1, [(CLASS, OFFER), (COURT, OTHER_OFFER), (CLASS, OFFER)])
-    held = await desk.ledger.look_at_quote(desk.key(1))
+    held = await desk.ledger.orders.look_at_quote(desk.key(1))
     assert held.lease == quoted.body.lease
     assert [(item.position, item.ordered_item.id) for item in held.ordered_item] == [
         (0, CLASS),
@@ -284,7 +285,7 @@ async def test_a_look_leaves_out_what_is_not_held(desk):
     await desk.register(2)
     await desk.quote(1, 1)
     await desk.quote(1, 3)
-    held = await desk.ledger.look_at_quote(desk.key(1))
+    held = await desk.ledger.orders.look_at_quote(desk.key(1))
     assert [item.position for item in held.ordered_item] == [0]
 
 
@@ -292,10 +293,10 @@ async def test_a_withdrawn_opportunity_holds_nothing_any_more(desk):
     """Withdrawing ends the leases; they stay ended when the Opportunity is registered again."""
     await desk.register(5)
     await desk.quote(1, 3)
-    await desk.ledger.withdraw(desk.key(1).seller, [CLASS])
+    await desk.ledger.catalogue.withdraw(desk.key(1).seller, [CLASS])
     assert await desk.quoted_errors(2, 1) == ["UnknownOpportunityError"]
     with pytest.raises(UnknownOrderError):
-        await desk.ledger.look_at_quote(desk.key(1))
+        await desk.ledger.orders.look_at_quote(desk.key(1))
     await desk.register(5)
     assert await desk.spaces() == (0, 0, 5)
     assert await desk.release(1) == 0
@@ -308,7 +309,7 @@ async def test_a_release_after_a_withdrawal_takes_nothing_from_others(desk):
     """A lease of before the withdrawal gives nothing back of what others hold since."""
     await desk.register(5)
     await desk.quote(1, 3)
-    await desk.ledger.withdraw(desk.key(1).seller, [CLASS])
+    await desk.ledger.catalogue.withdraw(desk.key(1).seller, [CLASS])
     await desk.register(5)
     await desk.quote(2, 4)
     await desk.quote(1, [])
@@ -345,6 +346,6 @@ async def test_a_quote_without_its_list_of_items_is_refused(desk):
     await desk.quote(1, 2)
     for step in Step:
         with pytest.raises(OpenBookingError, match=r"\$\.orderedItem") as caught:
-            await desk.ledger.quote(desk.key(1), step, OrderRequest())
+            await desk.ledger.orders.quote(desk.key(1), step, OrderRequest())
         assert caught.value.status_code == 400
     assert await desk.spaces() == (0, 2, 3)

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from service.ledger import Step
+from service.ledger import Ledger, Step
+from service.ledger.statistics import PERIOD_SECONDS, Statistics
+from service.observer import LeaseEvent
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
-from service.store.census import PERIOD_SECONDS, Census, Censuses
-from service.store.observer import Event
-from service.store.sweep import DueList
+from service.settings import Settings
 from service.sweeper import Sweeper
 from service.telemetry import Metrics
 from service.telemetry.metrics import EVENTS
@@ -39,7 +39,7 @@ class Told:
         return value
 
     @property
-    def events(self) -> dict[Event, float]:
+    def events(self) -> dict[LeaseEvent, float]:
         """Return how often each event happened, without those that did not."""
         counts = {event: self.number("lease_leases_total", event=event) for event in EVENTS}
         return {event: count for event, count in counts.items() if count}
@@ -95,20 +95,17 @@ async def test_a_lease_that_expired_is_told_once(
     await desk.register(10)
     await desk.quote(1, 2)
     await desk.quote(2, 1)
-    due = DueList(
-        batcher, key_prefix=PREFIX, partitions=desk.settings.partitions, observer=told.meter
-    )
 
     async def is_told() -> bool:
         if finder == "sweeper":
-            await Sweeper(due, told.meter).sweep()
+            await Sweeper(desk.ledger.scripts).sweep()
         else:
             await desk.inspect()
         return bool(told.events.get("expired"))
 
     await eventually(is_told)
     await desk.inspect()
-    await Sweeper(due, told.meter).sweep()
+    await Sweeper(desk.ledger.scripts).sweep()
     assert told.events == {"granted": 2, "expired": 2}
 
 
@@ -117,32 +114,29 @@ async def test_a_sweeper_tells_how_late_it_is(batcher: Batcher, told: Told) -> N
     desk = Desk(batcher, told.meter, anonymous_seconds=1)
     await desk.register(10)
     await desk.quote(1, 1)
-    due = DueList(
-        batcher, key_prefix=PREFIX, partitions=desk.settings.partitions, observer=told.meter
-    )
 
     async def is_late() -> bool:
-        await due.overdue()
+        await Sweeper(desk.ledger.scripts)._overdue()
         return told.number("lease_sweeper_late_seconds") > 0.2
 
     await eventually(is_late)
     assert told.number("lease_redis_up") == 1
     assert abs(told.number("lease_sweeper_looked_timestamp_seconds") - await desk.now()) < 60
-    await Sweeper(due, told.meter).sweep()
-    await due.overdue()
+    await Sweeper(desk.ledger.scripts).sweep()
+    await Sweeper(desk.ledger.scripts)._overdue()
     assert told.number("lease_sweeper_late_seconds") == 0
 
 
 async def test_redis_away_is_told(told: Told) -> None:
     """A sweeper that finds no Redis tells so."""
-    told.meter.looked_at_due(1.0, 0.0)
+    told.meter.swept(1.0, 0.0)
 
     def no_connection():
         raise ConnectionError("This test has no Redis.")
 
     batcher = Batcher(no_connection, deadline_seconds=0.01)
-    due = DueList(batcher, key_prefix=PREFIX, partitions=1, observer=told.meter)
-    sweeping = asyncio.create_task(Sweeper(due, told.meter).run())
+    ledger = Ledger(batcher, Settings(partitions=1), told.meter)
+    sweeping = asyncio.create_task(Sweeper(ledger.scripts).run())
 
     async def is_told() -> bool:
         return told.number("lease_redis_up") == 0
@@ -166,7 +160,7 @@ async def test_a_round_trip_is_told(valkey_server: RedisServer, told: Told) -> N
 
 
 async def test_everything_is_counted(batcher: Batcher) -> None:
-    """A census counts every Opportunity, also those that did not change for long."""
+    """The statistics count every Opportunity, also those that did not change for long."""
     desk = Desk(batcher)
     for number in range(250):
         await desk.register(2, f"{CLASS}/{number}")
@@ -175,47 +169,42 @@ async def test_everything_is_counted(batcher: Batcher) -> None:
     await desk.quote(2, [(COURT, OFFER)], Step.NAMED)
     await desk.propose(3, [(COURT, OFFER)])
     await desk.book(4, [(COURT, OFFER), (COURT, OFFER)])
-    censuses = Censuses(batcher, key_prefix=PREFIX, partitions=desk.settings.partitions)
-    first = await censuses.latest()
-    assert first._replace(at=0) == Census(
+    counter = desk.ledger.counter
+    first = await counter.latest()
+    assert first._replace(at=0) == Statistics(
         0, opportunities=251, overcommitted=0, capacity=505, booked=2, leases=4, anonymous=2,
         named=1, proposal=1,
     )  # fmt: skip
     await desk.register(4, COURT)
-    assert await censuses.latest() == first, f"it is good for {PERIOD_SECONDS} s"
+    assert await counter.latest() == first, f"it is good for {PERIOD_SECONDS} s"
     await batcher.command("DEL", f"{PREFIX}:census")
-    assert (await censuses.latest()).overcommitted == 1
+    assert (await counter.latest()).overcommitted == 1
 
 
 async def test_one_process_counts_and_the_others_read(batcher: Batcher) -> None:
-    """Of several that want a census at once one takes it."""
+    """Of several that want statistics at once one counts."""
     desk = Desk(batcher)
     await desk.register(2)
-    several = [
-        Censuses(batcher, key_prefix=PREFIX, partitions=desk.settings.partitions) for _ in range(3)
-    ]
-    taken = await asyncio.gather(*(censuses.latest() for censuses in several))
-    assert sorted(census.opportunities for census in taken) == [0, 0, 1]
-    assert {(await censuses.latest()).opportunities for censuses in several} == {1}
+    several = [Desk(batcher).ledger.counter for _ in range(3)]
+    taken = await asyncio.gather(*(counter.latest() for counter in several))
+    assert sorted(counted.opportunities for counted in taken) == [0, 0, 1]
+    assert {(await counter.latest()).opportunities for counter in several} == {1}
 
 
 async def test_a_census_that_fails_is_taken_again(batcher: Batcher) -> None:
-    """What nobody foresaw is in the log, and the next census tells all the same."""
+    """What nobody foresaw is in the log, and the next count tells all the same."""
     desk = Desk(batcher)
     await desk.register(2)
-    censuses = Censuses(
-        batcher, key_prefix=desk.settings.key_prefix, partitions=desk.settings.partitions
-    )
-    told: list[Census] = []
+    told: list[Statistics] = []
 
-    def tell(census: Census) -> None:
+    def publish(counted: Statistics) -> None:
         if not told:
-            told.append(census)
+            told.append(counted)
             raise ValueError
-        told.append(census)
+        told.append(counted)
 
     with capture_logs() as lines:
-        taking = asyncio.create_task(censuses.run(tell))
+        taking = asyncio.create_task(desk.ledger.counter.run(publish))
 
         async def is_told_again() -> bool:
             return len(told) > 1

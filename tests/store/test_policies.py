@@ -161,7 +161,7 @@ async def test_a_rejected_proposal_that_holds_nothing_does_not_count(make_desk):
     await desk.register(5, COURT)
     await desk.policy(maximumLeases=1)
     await desk.propose(1, 2)
-    await desk.ledger.withdraw(SELLER, [CLASS])
+    await desk.ledger.catalogue.withdraw(SELLER, [CLASS])
     await desk.decide(1, "SellerRejected")
     assert (await desk.quote(2, [(COURT, OFFER)])).body.lease
 
@@ -172,7 +172,7 @@ async def test_every_booking_partner_has_leases_of_its_own(desk):
     await desk.policy(maximumLeases=1)
     await desk.quote(1, 1)
     another = desk.key(1, partner="another")
-    quoted = await desk.ledger.quote(another, Step.ANONYMOUS, order_request(1))
+    quoted = await desk.ledger.orders.quote(another, Step.ANONYMOUS, order_request(1))
     assert quoted.body.lease
 
 
@@ -208,4 +208,4 @@ async def test_a_policy_is_what_a_look_shows(desk):
     assert said.leasing.anonymous is None
     assert said.leasing.maximum_leases == 3
     assert not said.leasing.named
-    assert await desk.ledger.look_at_policy(SELLER) == said
+    assert await desk.ledger.catalogue.policy(SELLER) == said

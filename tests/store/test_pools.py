@@ -124,7 +124,7 @@ async def test_a_space_may_take_several_of_a_pool(desk):
     assert await desk.spaces(HALL) == (6, 0, 1)
     await desk.cancel(1, 0)
     assert await desk.spaces(HALL) == (3, 0, 4)
-    await desk.ledger.delete(desk.key(1))
+    await desk.ledger.orders.delete(desk.key(1))
     assert await desk.spaces(HALL) == (0, 0, 7)
 
 
@@ -148,7 +148,7 @@ async def test_a_change_of_a_pool_moves_all_that_draw_on_it(desk):
         (lambda: desk.book(2, [(CLASSES[1], OFFER)] * 2), 8),
         (lambda: desk.cancel(2, 0), 9),
         (lambda: desk.register(6, HALL, **{"@type": "CapacityPool"}), 5),
-        (lambda: desk.ledger.withdraw(SELLER, [HALL]), 0),
+        (lambda: desk.ledger.catalogue.withdraw(SELLER, [HALL]), 0),
         (lambda: desk.register(4, HALL, **{"@type": "CapacityPool"}), 3),
     ):
         await call()
@@ -163,7 +163,7 @@ async def test_a_pool_that_is_not_registered_is_an_entrys_error(desk):
         result = await desk.register(5, capacityPools=[{"@id": pool}])
         assert [entry.error.type for entry in result.errors] == ["UnknownOpportunityError"]
     await share(desk, HALL, 5, CLASS)
-    await desk.ledger.withdraw(SELLER, [HALL])
+    await desk.ledger.catalogue.withdraw(SELLER, [HALL])
     assert (await desk.register(5, CLASSES[0], capacityPools=[{"@id": HALL}])).failed == 1
 
 
@@ -178,5 +178,5 @@ async def test_a_look_survives_the_withdrawal_of_a_pool(desk):
     await desk.register(5)
     await desk.quote(1, 1)
     await share(desk, HALL, 5, CLASS)
-    await desk.ledger.withdraw(SELLER, [HALL])
-    assert len((await desk.ledger.look_at_quote(desk.key(1))).ordered_item) == 1
+    await desk.ledger.catalogue.withdraw(SELLER, [HALL])
+    assert len((await desk.ledger.orders.look_at_quote(desk.key(1))).ordered_item) == 1

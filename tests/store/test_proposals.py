@@ -70,7 +70,7 @@ async def test_b_of_a_proposal_needs_no_items(desk, is_accepted):
     assert await desk.spaces() == (2, 0, 3)
     assert (await desk.book_proposed(1)).replayed
     with pytest.raises(UnknownOrderError):
-        await desk.ledger.look_at_proposal(desk.key(1))
+        await desk.ledger.orders.look_at_proposal(desk.key(1))
 
 
 @pytest.mark.parametrize("status", ["SellerRejected", "CustomerRejected"])
@@ -82,7 +82,7 @@ async def test_a_rejection_from_either_side_lets_the_lease_lapse(desk, status):
     assert await desk.spaces() == (0, 0, 5)
     with pytest.raises(OrderCreationFailedError):
         await desk.book_proposed(1)
-    look = await desk.ledger.look_at_proposal(desk.key(1))
+    look = await desk.ledger.orders.look_at_proposal(desk.key(1))
     assert look.order_proposal_status == OPENACTIVE + status
     assert not look.lease
 
@@ -166,8 +166,8 @@ async def test_the_same_p_again_tells_no_lease_of_what_was_withdrawn(desk):
     """Rules 9 and 19: what P answers of the lease is what it holds by now, as the look has it."""
     await desk.register(5)
     await desk.propose(1, 2)
-    await desk.ledger.withdraw(desk.key(1).seller, [CLASS])
-    assert not (await desk.ledger.look_at_proposal(desk.key(1))).lease
+    await desk.ledger.catalogue.withdraw(desk.key(1).seller, [CLASS])
+    assert not (await desk.ledger.orders.look_at_proposal(desk.key(1))).lease
     again = await desk.propose(1, 2)
     assert again.replayed
     assert not again.body.lease

@@ -83,7 +83,7 @@ async def test_inspection_keeps_the_order_asked_for(desk):
     """`GET /opportunities` answers in the order of the ids; unknown ones are left out."""
     await desk.register(1)
     await desk.register(2, COURT)
-    found = await desk.ledger.inspect(SELLER, [COURT, "https://example.com/none", CLASS])
+    found = await desk.ledger.catalogue.inspect(SELLER, [COURT, "https://example.com/none", CLASS])
     assert [opportunity.id for opportunity in found] == [COURT, CLASS]
 
 
@@ -104,7 +104,7 @@ async def test_an_offer_that_is_no_longer_on_sale_is_unknown(desk):
     await desk.quote(1, 1)
     await desk.register(5, offers=[{"@id": OTHER_OFFER}])
     assert await desk.quoted_errors(2, 1) == ["UnknownOfferError"]
-    held = await desk.ledger.look_at_quote(desk.key(1))
+    held = await desk.ledger.orders.look_at_quote(desk.key(1))
     assert held.ordered_item[0].accepted_offer.id == OFFER
 
 
@@ -145,8 +145,8 @@ async def test_withdrawing_twice_is_the_same_as_once(desk):
     """Withdrawing is idempotent, also for what was never registered."""
     await desk.register(5)
     for _ in range(2):
-        await desk.ledger.withdraw(SELLER, [CLASS, "https://example.com/none"])
-    assert await desk.ledger.inspect(SELLER, [CLASS]) == []
+        await desk.ledger.catalogue.withdraw(SELLER, [CLASS, "https://example.com/none"])
+    assert await desk.ledger.catalogue.inspect(SELLER, [CLASS]) == []
 
 
 def _class(id_: str = CLASS, **properties) -> dict[str, object]:

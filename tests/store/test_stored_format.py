@@ -8,11 +8,13 @@ from service.errors import (
     UnknownOrderError,
 )
 from service.ledger import Step
+from service.ledger.keys import Keys
+from service.ledger.leader import LeaderLock
+from service.ledger.scripts import Scripts
+from service.ledger.stored_format import SCHEMA, claim_keys
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.redis.errors import UnusableServerError
-from service.store.stored_format import SCHEMA, claim_keys
-from service.store.turn import Turn
 from tests.store import stored_format
 from tests.store.desk import CLASS, COURT, OFFER, OTHER_OFFER, SELLER, errors
 from tests.store.follow import Follower, sweeper_of
@@ -88,13 +90,13 @@ async def test_the_ledger_stands(old):
     assert await counts(old, COURT) == (0, 2)
     assert await counts(old, IN_HALL) == (1, 1)
     assert await counts(old, HALL) == (2, 2)
-    policy = await old.ledger.look_at_policy(SELLER)
+    policy = await old.ledger.catalogue.policy(SELLER)
     assert (policy.leasing.maximum_spaces, policy.leasing.maximum_leases) == (6, 500)
 
 
 async def test_a_lease_becomes_an_order(old):
     """An anonymous lease is named, keeps its prices and its expiry, and is booked."""
-    held = await old.ledger.look_at_quote(old.key(ANONYMOUS))
+    held = await old.ledger.orders.look_at_quote(old.key(ANONYMOUS))
     offers = [{"@type": "Offer", "@id": OFFER, "price": 99, "priceCurrency": "GBP"}]
     await old.register(30, offers=offers)
     basket = [(CLASS, OFFER), (CLASS, OTHER_OFFER)]
@@ -110,7 +112,7 @@ async def test_a_lease_becomes_an_order(old):
 
 async def test_a_lease_is_released(old):
     """A named lease over two Opportunities gives back what it held, and nothing else."""
-    assert len((await old.ledger.look_at_quote(old.key(NAMED))).ordered_item) == 2
+    assert len((await old.ledger.orders.look_at_quote(old.key(NAMED))).ordered_item) == 2
     assert await old.release(NAMED) == 2
     assert await counts(old, CLASS) == (3, 3)
     assert await counts(old, COURT) == (0, 1)
@@ -118,8 +120,8 @@ async def test_a_lease_is_released(old):
 
 async def test_a_payment_window_stays_as_it_was_given(old):
     """A payment window that is asked for again answers the same instant, and is booked."""
-    held = await old.ledger.look_at_quote(old.key(PAYING))
-    again = await old.ledger.open_payment_window(old.key(PAYING), 1)
+    held = await old.ledger.orders.look_at_quote(old.key(PAYING))
+    again = await old.ledger.orders.open_payment_window(old.key(PAYING), 1)
     assert again.lease_expires == held.lease.lease_expires
     await old.book(PAYING, [(COURT, OFFER)])
     assert await counts(old, COURT) == (1, 1)
@@ -135,7 +137,7 @@ async def test_a_lease_that_was_withdrawn_holds_nothing(old):
 async def test_what_expired_is_free_and_told(old):
     """A lease that expired while nothing ran holds nothing, and a sweep tells the feed."""
     with pytest.raises(UnknownOrderError):
-        await old.ledger.look_at_quote(old.key(LAPSED))
+        await old.ledger.orders.look_at_quote(old.key(LAPSED))
     reader = Follower(old)
     await reader.read()
     assert reader.free[LAPSING] == 1
@@ -162,14 +164,14 @@ async def test_an_order_is_known_cancelled_and_deleted(old):
     assert again.replayed
     await old.cancel(BOOKED, 2)
     assert await counts(old, HALL) == (0, 2)
-    await old.ledger.delete(old.key(BOOKED))
+    await old.ledger.orders.delete(old.key(BOOKED))
     assert await counts(old, CLASS) == (2, 4)
 
 
 async def test_the_uuid_of_a_deleted_order_is_spent(old):
     """An Order that was deleted is not there, and its UUID is never quoted again."""
     with pytest.raises(UnknownOrderError):
-        await old.ledger.look_at_order(old.key(DELETED))
+        await old.ledger.orders.look_at_order(old.key(DELETED))
     with pytest.raises(OrderAlreadyExistsError):
         await old.quote(DELETED, 1)
 
@@ -187,4 +189,4 @@ async def test_the_feed_goes_on_where_its_readers_are(old):
 
 async def test_webhooks_go_on_where_they_were(old):
     """The next sender begins behind what was delivered."""
-    assert await Turn(old.batcher, key_prefix="lease").claim() == DELIVERED
+    assert await LeaderLock(Scripts(old.batcher, Keys("lease", 64))).claim() == DELIVERED

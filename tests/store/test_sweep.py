@@ -14,7 +14,7 @@ from service.sweeper import Sweeper
 from tests.polling import eventually
 from tests.servers import RedisServer, valkey_binary
 from tests.store.desk import CLASS, COURT, OFFER, SELLER, Desk, epoch_seconds
-from tests.store.follow import Follower, due_of, sweeper_of
+from tests.store.follow import Follower, sweeper_of
 
 WEEK_SECONDS = 7 * 24 * 60 * 60
 
@@ -121,14 +121,14 @@ async def test_two_sweepers_do_what_one_does(make_desk):
     assert sorted(await reader.read()) == sorted(ids)
     assert set(reader.free.values()) == {5}
     assert {await desk.spaces(id_) for id_ in ids} == {(0, 0, 5)}
-    assert (await due_of(desk).overdue())[1] == []
+    assert (await sweeper_of(desk)._overdue())[1] == []
 
 
 async def test_a_sweeper_that_is_killed_loses_nothing(monkeypatch, make_desk):
     """What a replica had not done when it died, another one does."""
     desk = make_desk(anonymous_seconds=1)
-    monkeypatch.setattr("service.store.sweep._STEP", 50)
-    monkeypatch.setattr("service.store.sweep._MOST_AT_ONCE", 1)
+    monkeypatch.setattr("service.sweeper._STEP", 50)
+    monkeypatch.setattr("service.sweeper._MOST_AT_ONCE", 1)
     ids = [f"{COURT}/{number}" for number in range(120)]
     for id_ in ids:
         await desk.register(5, id_)
@@ -171,9 +171,9 @@ async def test_many_holds_lapse_in_bounded_steps(desk):
     await desk.batcher.command("HSET", opportunity, "leased", holds + 1, "next", 1)
     await desk.batcher.command("ZADD", key.partition("}")[0] + "}:due", 1, ref)
     steps = 0
-    due = due_of(desk)
-    now, [partition] = await due.overdue()
-    while await due.sweep(partition, now):
+    due = sweeper_of(desk)
+    now, [partition] = await due._overdue()
+    while await due._sweep(partition, now):
         steps += 1
     assert steps == 10
     assert await desk.spaces() == (0, 1, 9999)
@@ -198,10 +198,10 @@ async def test_many_holds_that_all_lapse_go_at_once(desk):
     await desk.batcher.command("ZADD", key.partition("}")[0] + "}:due", 1, key.rpartition(":")[2])
     reader = Follower(desk)
     await reader.read()
-    due = due_of(desk)
-    now, [partition] = await due.overdue()
-    assert await due.sweep(partition, now)
-    assert not await due.sweep(partition, now)
+    due = sweeper_of(desk)
+    now, [partition] = await due._overdue()
+    assert await due._sweep(partition, now)
+    assert not await due._sweep(partition, now)
     assert await desk.raw_keys("lease:*:holds:*") == []
     assert await desk.batcher.command("HMGET", opportunity, "named", "proposed") == [None, None]
     assert await desk.spaces() == (0, 0, 10_000)
@@ -219,7 +219,7 @@ async def test_what_was_released_before_is_not_told_again(make_desk):
     await past(desk, expires)
     await sweeper_of(desk).sweep()
     assert await reader.read() == []
-    assert (await due_of(desk).overdue())[1] == []
+    assert (await sweeper_of(desk)._overdue())[1] == []
 
 
 async def test_what_was_withdrawn_a_week_ago_leaves_the_feed(desk):
@@ -227,7 +227,7 @@ async def test_what_was_withdrawn_a_week_ago_leaves_the_feed(desk):
     await desk.register(5)
     await desk.register(5, COURT)
     await desk.quote(1, 2)
-    await desk.ledger.withdraw(SELLER, [CLASS])
+    await desk.ledger.catalogue.withdraw(SELLER, [CLASS])
     await sweeper_of(desk).sweep()
     assert len(await Follower(desk).page()) == 2
     await age(desk, WEEK_SECONDS - 60)
@@ -242,7 +242,7 @@ async def test_what_was_withdrawn_a_week_ago_leaves_the_feed(desk):
 async def test_what_was_registered_again_stays(desk):
     """An Opportunity that came back within the week stays in the feed, and keeps its holds."""
     await desk.register(5)
-    await desk.ledger.withdraw(SELLER, [CLASS])
+    await desk.ledger.catalogue.withdraw(SELLER, [CLASS])
     await desk.register(5)
     await age(desk, WEEK_SECONDS)
     await sweeper_of(desk).sweep()

@@ -4,7 +4,7 @@ import os
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.http.observer import UNOBSERVED
+from service.observer import UNOBSERVED
 from service.telemetry import Metrics
 from service.telemetry.metrics import families
 
@@ -28,9 +28,9 @@ def test_workers_count_together() -> None:
     for meter, late in ((first, 3.0), (second, 1.0)):
         meter.answered("c1", 200, (), 0.0007)
         meter.answered("c1", 409, {"OpportunityIsFullError"}, 0.3)
-        meter.happened("granted")
+        meter.changed_leases("granted")
         meter.changed_in_flight(1)
-        meter.looked_at_due(1000.0, late)
+        meter.swept(1000.0, late)
     second.redis_away()
     seen = scraped(metrics)
     assert seen["lease_requests_total", "c1", "done"] == 2
@@ -49,7 +49,7 @@ def test_a_forked_worker_is_seen_by_the_others() -> None:
     metrics = Metrics(STEPS, workers=2)
     child = os.fork()
     if child == 0:
-        metrics.of_worker(1).happened("granted", 5)
+        metrics.of_worker(1).changed_leases("granted", 5)
         os._exit(0)
     os.waitpid(child, 0)
     assert scraped(metrics)["lease_leases_total", "granted"] == 5
@@ -59,10 +59,10 @@ def test_a_replacement_goes_on_with_the_counts_and_not_with_the_gauges() -> None
     """Whoever replaces a worker that died counts on; what was in flight in it is not any more."""
     metrics = Metrics(STEPS, workers=2)
     died = metrics.of_worker(1)
-    died.happened("booked", 3)
+    died.changed_leases("booked", 3)
     died.changed_in_flight(4)
     died.changed_listeners(2)
-    metrics.of_worker(1).happened("booked")
+    metrics.of_worker(1).changed_leases("booked")
     seen = scraped(metrics)
     assert seen["lease_leases_total", "booked"] == 4
     assert seen["lease_requests_in_flight",] == seen["lease_event_listeners",] == 0

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.store.auditor import Audit, Bookings
-from service.store.keys import PartitionKeys
-from service.store.survey import Lease, Name, Order, Share
+from service.ledger.keys import PartitionKeys
 from service.verify import Report, progress
+from service.verify.auditor import Audit, Bookings
 from service.verify.bookings import Accounts
 from service.verify.counts import ROUNDS, Doubts, Tally, is_consistent
+from service.verify.survey import Lease, Name, Order, Share
 
 KEYS = PartitionKeys("lease:{1}", "lease:{1}:due", "lease:{1}:feed")
 CLASS = Name(KEYS, "class")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from service.ledger.keys import Keys
+from service.ledger.scripts import Scripts
 from service.redis.batcher import Batcher
 from service.settings import Settings
-from service.store.auditor import HOLDS_LIMIT, Auditor
-from service.store.survey import Survey
 from service.verify import Report, Verifier
+from service.verify.auditor import HOLDS_LIMIT, Auditor
 from service.verify.checking import OPPORTUNITIES_AT_ONCE
+from service.verify.survey import Survey
 from tests.store.desk import Desk
 
 
@@ -36,8 +38,8 @@ async def look(
     found = Look(repair=repair)
     batcher = place if isinstance(place, Batcher) else place.batcher
     settings = Settings() if isinstance(place, Batcher) else place.settings
-    survey = Survey(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
-    auditor = Auditor(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    survey = Survey(batcher, Keys(settings.key_prefix, settings.partitions))
+    auditor = Auditor(Scripts(batcher, Keys(settings.key_prefix, settings.partitions)))
     verifier = Verifier(
         survey,
         auditor,

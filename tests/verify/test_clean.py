@@ -1,6 +1,6 @@
 """What the service leaves behind is in order, whatever was called."""
 
-from service.store.stored_format import SCHEMA
+from service.ledger.stored_format import SCHEMA
 from tests.store import stored_format
 from tests.store.desk import CLASS, SELLER, Desk
 from tests.verify.looking import look
@@ -19,7 +19,7 @@ async def test_a_rejection_after_a_withdrawal_leaves_no_lease_counted(batcher):
     desk = Desk(batcher, rejection_grace_seconds=600)
     await desk.register(5)
     await desk.propose(1, 2)
-    await desk.ledger.withdraw(SELLER, [CLASS])
+    await desk.ledger.catalogue.withdraw(SELLER, [CLASS])
     await desk.decide(1, "SellerRejected")
     found = await look(desk)
     assert found.lines == []

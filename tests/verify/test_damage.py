@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from service.ledger import Step
-from service.store.auditor import Auditor, Bookings
-from service.store.keys import Keys
-from service.store.survey import Name
-from tests.store.desk import CLASS, COURT, OFFER, SELLER, Desk
+from service.ledger.keys import Keys
+from service.verify.auditor import Auditor, Bookings
+from service.verify.survey import Name
+from tests.store.desk import CLASS, COURT, OFFER, SELLER, Desk, known
 from tests.store.follow import Follower
 from tests.verify.looking import look
 
@@ -52,8 +52,8 @@ class Scene:
         await desk.book(4, [(CLASS, OFFER), (CLASS, OFFER), (CLASS, OFFER), (IN_HALL, OFFER)])
         await desk.cancel(4, 1)
         await desk.book(5, [(GONE, OFFER), (CLASS, OFFER)])
-        await desk.ledger.delete(desk.key(5))
-        await desk.ledger.withdraw(SELLER, [GONE])
+        await desk.ledger.orders.delete(desk.key(5))
+        await desk.ledger.catalogue.withdraw(SELLER, [GONE])
 
     def opportunity(self, id_: str) -> str:
         """Return the key of an Opportunity."""
@@ -77,9 +77,15 @@ class Scene:
 
     async def ledgers(self) -> dict[str, tuple[int, int, int]]:
         """Return booked, leased and free spaces of everything that is registered."""
-        catalogue = self.desk.store.catalogue
-        found = {id_: await catalogue.inspect(SELLER, id_) for id_ in LEDGERS}
-        return {id_: one[2:] for id_, one in found.items() if one}
+        found = await self.desk.ledger.catalogue.inspect(SELLER, [*LEDGERS])
+        return {
+            one.id: (
+                one.booked,
+                one.leased,
+                known(one.remaining_attendee_capacity or one.remaining_uses),
+            )
+            for one in found
+        }
 
 
 @pytest.fixture
@@ -301,10 +307,8 @@ async def test_what_is_mended_is_told(scene):
 async def test_mending_again_changes_nothing(scene):
     """What was found before it was mended is not mended a second time, whoever asks."""
     await scene.send("HINCRBY", scene.opportunity(CLASS), "booked", 2)
-    partition, settings = scene.partition, scene.desk.settings
-    auditor = Auditor(
-        scene.desk.batcher, key_prefix=settings.key_prefix, partitions=settings.partitions
-    )
+    partition = scene.partition
+    auditor = Auditor(scene.desk.ledger.scripts)
     seen = int(await scene.desk.now() * 1_000_000)
     name, counts = Name(partition, scene.refs[CLASS]), Name(partition, scene.counts_name)
     for _ in range(2):

@@ -74,7 +74,7 @@ class Crowd:
                 await desk.book(customer, basket)
             case 6:
                 await desk.book(customer, basket)
-                await desk.ledger.delete(desk.key(customer))
+                await desk.ledger.orders.delete(desk.key(customer))
             case 7:
                 await desk.quote(customer, basket)
                 await desk.release(customer)
@@ -82,7 +82,7 @@ class Crowd:
                 await desk.quote(customer, basket)
                 await desk.pay(customer, 2)
                 if self._random.random() < 0.1:
-                    await desk.ledger.withdraw(SELLER, [IDS[0]])
+                    await desk.ledger.catalogue.withdraw(SELLER, [IDS[0]])
                     await desk.register(5, IDS[0])
 
     async def run(self) -> None:
@@ -132,7 +132,7 @@ async def test_damage_is_mended_while_everything_changes(busy_desk, monkeypatch)
     monkeypatch.setattr("service.verify.checking._PAUSE_SECONDS", 0.1)
     # Where somebody cancels or deletes in every round, nothing can be said of what is booked.
     async with crowded(busy_desk, [0, 1, 2, 5, 7, 8]):
-        keys = busy_desk.store.orders._keys
+        keys = busy_desk.ledger.scripts.keys
         partition = keys.seller(SELLER).partition
         for id_ in (IDS[2], HALL):
             key = partition.opportunity(keys.ref(SELLER, id_))

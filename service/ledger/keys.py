@@ -1,4 +1,4 @@
-"""The names of the Redis keys, and the identities behind them."""
+"""The names of the Redis keys, and what they stand for (`docs/decisions/0003-short-keys.md`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zlib import crc32
 
 
 class OrderKey(NamedTuple):
-    """What names an Order: one namespace per Seller and Booking Partner (contract, «Words»)."""
+    """What names an Order: one namespace per Seller and Booking Partner."""
 
     seller: str
     partner: str
@@ -20,17 +20,13 @@ class OrderKey(NamedTuple):
 
 
 def digest(*parts: str) -> str:
-    """Return 16 characters that stand for ids of any length in a key.
-
-    96 bits of BLAKE2b: short keys are most of what a lease costs in memory
-    (`docs/decisions/0003-short-keys.md`).
-    """
+    """Return 16 characters that stand for ids of any length in a key: 96 bits of BLAKE2b."""
     text = "\n".join(parts).encode()
     return urlsafe_b64encode(blake2b(text, digest_size=12).digest()).decode()
 
 
 SHORT: Final = {"lease": "l", "age": "a"}
-"""The words of the keys that there are one of for every lease: a letter each, to save memory."""
+"""The keys that there is one of for every lease have a letter, to save memory."""
 
 
 class PartitionKeys(NamedTuple):
@@ -49,7 +45,7 @@ class PartitionKeys(NamedTuple):
         return f"{self.name}:holds:{ref}"
 
     def lease(self, holder: str) -> str:
-        """Return the key of the lease of an Order, by its name in keys."""
+        """Return the key of an Order's lease, by the Order's name in keys."""
         return f"{self.name}:{SHORT['lease']}:{holder}"
 
     def seller(self, ref: str) -> str:
@@ -64,24 +60,24 @@ class SellerKeys(NamedTuple):
     partition: PartitionKeys
 
     @property
-    def seller(self) -> str:
-        """Return the key of the Seller's hash."""
+    def policy(self) -> str:
+        """The key of the Seller's hash."""
         return self.partition.seller(self.ref)
 
     def of(self, order: OrderKey, holder: str, names: Iterable[str]) -> list[str]:
-        """Return keys that a script needs for an Order, by their names in its header.
+        """Return the keys that a script needs for an Order, by their names in its header.
 
         Args:
             order: The Order.
             holder: Its name in keys: `Keys.holder`.
-            names: Names of KEYS.
+            names: The names of the KEYS.
 
         """
         partition = self.partition
         whole = {
             "order": f"{partition.name}:order:{self.ref}|{order.partner}|{order.uuid}",
             "leases": f"{partition.name}:leases:{self.ref}|{order.partner}",
-            "seller": self.seller,
+            "seller": self.policy,
             "due": partition.due,
             "feed": partition.feed,
         }
@@ -104,23 +100,19 @@ class Keys:
     """Finds the keys of Sellers and Opportunities."""
 
     def __init__(self, prefix: str, partitions: int) -> None:
-        """Name keys under `prefix`, spread over so many partitions."""
-        self._prefix = prefix
-        self._partitions = partitions
+        """Name keys under `prefix`, spread over this number of partitions."""
+        self.prefix = prefix
+        self.partitions = [self._partition(number) for number in range(partitions)]
         self.seller = lru_cache(maxsize=4096)(self._seller)
         self.ref = lru_cache(maxsize=65536)(digest)
         # One call asks for it a few times. To keep it until the Order's next call would cost more
         # than to make it again: memory that is written in turns is in no cache of the processor.
         self.holder = lru_cache(maxsize=64)(digest)
 
-    def partitions(self) -> list[PartitionKeys]:
-        """Return the keys of every partition: what exists, without a scan."""
-        return [self._partition(number) for number in range(self._partitions)]
-
     def _partition(self, number: int) -> PartitionKeys:
-        name = f"{self._prefix}:{{{number}}}"
+        name = f"{self.prefix}:{{{number}}}"
         return PartitionKeys(name, f"{name}:due", f"{name}:feed")
 
     def _seller(self, seller: str) -> SellerKeys:
-        number = crc32(seller.encode()) % self._partitions
-        return SellerKeys(digest(seller), self._partition(number))
+        number = crc32(seller.encode()) % len(self.partitions)
+        return SellerKeys(digest(seller), self.partitions[number])

@@ -11,8 +11,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from service.ledger.keys import SHORT, Keys, PartitionKeys, owner_of
 from service.redis.nodes import Nodes
-from service.store.keys import SHORT, Keys, PartitionKeys, owner_of
 
 PORTION: Final = 1000
 """Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""
@@ -99,19 +99,11 @@ class Order(NamedTuple):
 class Survey:
     """Reads what is stored. Every method raises `StoreError` when Redis does not answer."""
 
-    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
-        """Read what is under keys that begin with `key_prefix`.
-
-        Args:
-            nodes: Every node that has keys.
-            key_prefix: As the service has it.
-            partitions: As the service has it.
-
-        """
+    def __init__(self, nodes: Nodes, keys: Keys) -> None:
         self._nodes = nodes
-        self._prefix = key_prefix
-        self._partitions = Keys(key_prefix, partitions).partitions()
-        self._key = re.compile(rf"{re.escape(key_prefix)}:\{{(\d+)\}}:(\w+):(.*)", re.DOTALL)
+        self._prefix = keys.prefix
+        self._partitions = keys.partitions
+        self._key = re.compile(rf"{re.escape(keys.prefix)}:\{{(\d+)\}}:(\w+):(.*)", re.DOTALL)
 
     async def clocks(self) -> list[int]:
         """Return the clock of each node, in microseconds since 1970."""

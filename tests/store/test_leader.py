@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from service.ledger.feed import START, Cursor
+from service.ledger.keys import Keys
+from service.ledger.leader import LeaderLock
+from service.ledger.scripts import Scripts
 from service.redis.batcher import Batcher
-from service.store.feed import START, Cursor
-from service.store.turn import Turn
 from tests.polling import eventually
 
 HERE = Cursor(1_795_200_000_000_001, "a")
@@ -17,9 +19,11 @@ SOON_SECONDS = 0.001
 
 
 @pytest.fixture
-def turns(batcher: Batcher) -> tuple[Turn, Turn]:
+def turns(batcher: Batcher) -> tuple[LeaderLock, LeaderLock]:
     """Give two who want to send."""
-    return Turn(batcher, key_prefix="lease"), Turn(batcher, key_prefix="lease")
+    return LeaderLock(Scripts(batcher, Keys("lease", 64))), LeaderLock(
+        Scripts(batcher, Keys("lease", 64))
+    )
 
 
 async def test_the_first_begins_at_the_start_of_the_feed(turns):
@@ -32,7 +36,7 @@ async def test_the_first_begins_at_the_start_of_the_feed(turns):
 
 async def test_of_many_who_claim_at_once_one_has_the_turn(batcher):
     """Of a hundred who claim at the same moment exactly one has the turn."""
-    many = [Turn(batcher, key_prefix="lease") for _ in range(100)]
+    many = [LeaderLock(Scripts(batcher, Keys("lease", 64))) for _ in range(100)]
     places = await asyncio.gather(*(turn.claim() for turn in many))
     assert sorted(place is not None for place in places) == [False] * 99 + [True]
 
@@ -49,8 +53,8 @@ async def test_what_was_delivered_is_known_to_the_next(turns):
 
 async def test_a_turn_that_is_not_claimed_again_passes_on(batcher):
     """Who does not claim again, because it was killed, loses the turn after the hold."""
-    killed = Turn(batcher, key_prefix="lease", hold_seconds=SOON_SECONDS)
-    waiting = Turn(batcher, key_prefix="lease")
+    killed = LeaderLock(Scripts(batcher, Keys("lease", 64)), hold_seconds=SOON_SECONDS)
+    waiting = LeaderLock(Scripts(batcher, Keys("lease", 64)))
     assert await killed.claim(None) == START
 
     async def passes_on() -> bool:
@@ -88,4 +92,4 @@ async def test_each_key_prefix_has_a_turn_of_its_own(turns, batcher):
     """Two services in one Redis send both."""
     first, _ = turns
     await first.claim()
-    assert await Turn(batcher, key_prefix="other").claim() == START
+    assert await LeaderLock(Scripts(batcher, Keys("other", 64))).claim() == START

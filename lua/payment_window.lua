@@ -1,5 +1,5 @@
 --[[
-Pay: a payment window, so that a live lease cannot lapse while money moves (contract, rule 27).
+Payment window: so that a live lease cannot lapse while money moves (contract, rule 27).
 
 USES clock, opportunity, lease, availability, policy
 KEYS
@@ -17,7 +17,7 @@ ARGV
 REPLY
   {1, expires seconds}  the lease lasts until then, at least
   {0, refs…}       the keys of these Opportunities are needed too; nothing was changed
-  {-1}             nothing is held
+  {-7}             nothing is held
   {9, leases, reply}  any of these replies, and how many leases were found to have lapsed
 RETRY
   Run again, it answers what it gave.
@@ -28,7 +28,7 @@ local holder, wanted_seconds, payment_window_seconds = ARGV[1], tonumber(ARGV[2]
 local now, microseconds = clock()
 local lease = read_lease(lease_key, now)
 if not lease then
-  return { -1 }
+  return { -7 }
 end
 local groups = read_groups(6, 4)
 local missing = read_opportunities(groups, lease.lines)
@@ -39,7 +39,7 @@ end
 assess(groups, lease, math.huge, due_key, now)
 if keep_as_held(groups) == 0 then
   move_in_feed(feed_key, groups, now, microseconds)
-  return told({ -1 })
+  return told({ -7 })
 elseif lease.paid then
   return told({ 1, lease.paid })
 end

@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from service.redis.nodes import Nodes
-from service.store.calls import Calls
-from service.store.scripts import (
+from service.ledger.scripts import (
     AuditArguments,
-    ListKeys,
     ReconcileArguments,
-    ReconcileKeys,
     RecountArguments,
-    RecountKeys,
+    Scripts,
 )
-from service.store.survey import Name
+from service.verify.survey import Name
 
 HOLDS_LIMIT: Final = 2_000
 """Holds that are added up in one step: a few milliseconds, for which all calls wait."""
@@ -75,9 +71,8 @@ class Audit(NamedTuple):
 class Auditor:
     """Every method raises `StoreError` when Redis does not answer."""
 
-    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
-        """Judge what is kept on `nodes` under keys that begin with `key_prefix`."""
-        self._calls = Calls(nodes, key_prefix=key_prefix, partitions=partitions)
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
 
     async def audit(
         self,
@@ -97,10 +92,10 @@ class Auditor:
 
         """
         seen = bookings or Bookings(0, 0, None)
-        reply = await self._calls.run(
+        reply = await self._scripts.run(
             "audit",
             name.keys,
-            ListKeys(name.keys.due, name.keys.feed),
+            (name.keys.due, name.keys.feed),
             AuditArguments(
                 limit,
                 int(mend),
@@ -140,10 +135,10 @@ class Auditor:
 
         """
         parts = [part for pair in seen for part in pair]
-        _, *wrong = await self._calls.run(
+        _, *wrong = await self._scripts.run(
             "reconcile",
             lease.keys,
-            ReconcileKeys(lease.keys.lease(lease.rest), lease.keys.due, lease.keys.feed),
+            (lease.keys.lease(lease.rest), lease.keys.due, lease.keys.feed),
             (*ReconcileArguments(lease.rest, int(mend), len(seen)), *parts),
             {ref: () for ref, _ in seen},
         )
@@ -161,10 +156,10 @@ class Auditor:
             surpluses: How many leases it has too many, by the second at which they expire.
 
         """
-        await self._calls.run(
+        await self._scripts.run(
             "recount",
             counts.keys,
-            RecountKeys(f"{counts.keys.name}:leases:{counts.rest}"),
+            (f"{counts.keys.name}:leases:{counts.rest}",),
             (*RecountArguments(seen), *(part for pair in surpluses.items() for part in pair)),
             {},
         )
