@@ -11,13 +11,11 @@ def whole(pattern: str, **more: Any) -> Meta:  # noqa: ANN401 - as Meta has them
     r"""Return the constraint that a whole text has this pattern (`docs/protocol.md`, rule 24).
 
     `$` also matches before a final line break, which would let an id end in one; after `\Z`
-    nothing may follow. JSON Schema, which knows no `\Z`, has `$`, and means the end.
+    nothing may follow. JSON Schema, which knows no `\Z`, has `$` in the OpenAPI document.
 
     Args:
         pattern: A regular expression that Python and ECMA-262 read alike, without anchors.
         more: Other constraints of `msgspec.Meta`.
 
     """
-    return Meta(
-        pattern=rf"\A(?:{pattern})\Z", extra_json_schema={"pattern": f"^(?:{pattern})$"}, **more
-    )
+    return Meta(pattern=rf"\A(?:{pattern})\Z", **more)

@@ -70,6 +70,9 @@ _MEDIA_TYPES: Final[dict[object, str]] = {
     str: "text/plain",
 }
 _REQUEST_ID: Final = "5f2b6f6e0b5d4d0f8c6f1f7e2a9d3c41"
+# Of `text.whole`: in JSON Schema `$` is the end, and there is no `\Z`.
+_ANCHORED: Final = re.compile(rb'"\\\\A(\(\?:[^"]*\))\\\\Z"')
+
 (_ID,), _ = msgspec.json.schema_components([Id])
 _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "uuid": {
@@ -165,7 +168,8 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
 @functools.cache
 def document() -> bytes:
     """Return the OpenAPI document as JSON text that a person can read."""
-    return msgspec.json.format(msgspec.json.encode(_document()), indent=2) + b"\n"
+    text = msgspec.json.encode(_document())
+    return msgspec.json.format(_ANCHORED.sub(rb'"^\1$"', text), indent=2) + b"\n"
 
 
 def _document() -> dict[str, Any]:
