@@ -9,8 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
-from aiohttp import web
-
+from service.http.middleware import App
 from service.http.serving import serving
 
 PATIENCE_SECONDS = 20.0
@@ -68,7 +67,7 @@ MakeCaller = Callable[[], Awaitable[Caller]]
 
 
 @contextlib.asynccontextmanager
-async def callers(app: web.Application) -> AsyncIterator[MakeCaller]:
+async def callers(app: App) -> AsyncIterator[MakeCaller]:
     """Serve an application as a worker does it; give what connects to it."""
     bound = socket.create_server(("127.0.0.1", 0))
     async with contextlib.AsyncExitStack() as resources:

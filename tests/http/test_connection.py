@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.http import connection
+from service.http import body
 from service.model import MEDIA_TYPE, Opportunity
 from tests.http.caller import PATIENCE_SECONDS, MakeCaller, Reply
 from tests.http.recording import RecordingLedger
@@ -85,9 +85,9 @@ async def test_a_slow_body_that_moves_is_taken(
         b"PUT /opportunities HTTP/1.1\r\n", JSON, b"Transfer-Encoding: chunked\r\n\r\n"
     )
     began = time.monotonic()
-    while time.monotonic() - began < 2.5 * connection.MOVE_SECONDS:
+    while time.monotonic() - began < 2.5 * body.MOVE_SECONDS:
         await caller.say(b"%x\r\n%b\n\r\n" % (len(entry) + 1, entry.encode()))
-        await asyncio.sleep(connection.MOVE_SECONDS / 20)
+        await asyncio.sleep(body.MOVE_SECONDS / 20)
     await caller.say(b"0\r\n\r\n")
     reply = await caller.hear()
     assert reply.status == 200

@@ -12,8 +12,8 @@ from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
 from tests.http.application import api, recorded
-from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.http.test_access import entry
 from tests.http.test_requests import refusal
 from tests.servers import RedisServer
