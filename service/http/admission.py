@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Final
 
 import structlog
@@ -16,19 +14,13 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class InFlight:
-    """The requests that are being answered, and how many there may be.
-
-    A request is open from its first line to its answer; it is in flight while the service, and not
-    its client, is what it waits for.
-    """
+    """The requests that wait for the service, and not for their clients; and how many may."""
 
     def __init__(self, limit: int, observer: Observer) -> None:
         """Begin with none; tell `observer` of each."""
         self._observer = observer
         self._limit = limit
         self._count = 0
-        self._open = 0
-        self._none_open: asyncio.Event | None = None
 
     @property
     def is_full(self) -> bool:
@@ -44,28 +36,6 @@ class InFlight:
         """Count a request out."""
         self._count -= 1
         self._observer.changed_in_flight(-1)
-
-    def open(self) -> None:
-        """Count a request that has begun to come."""
-        self._open += 1
-
-    def close(self) -> None:
-        """Count a request that is answered."""
-        self._open -= 1
-        if self._none_open is not None and not self._open:
-            self._none_open.set()
-
-    async def finish(self, seconds: float) -> None:
-        """Return when none is open, or after so many seconds.
-
-        aiohttp throws away what it receives once it shuts down, and with it the rest of a body
-        that is on its way.
-        """
-        if self._open:
-            self._none_open = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._none_open.wait()
 
 
 class Tally:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from aiohttp import web
@@ -54,7 +53,8 @@ class Connection(web.RequestHandler):
     """aiohttp's side of a connection, with an end to its patience.
 
     Attributes:
-        request: What is being answered.
+        request: The one that is being answered.
+        requests: How many there have been.
 
     """
 
@@ -72,21 +72,12 @@ class Connection(web.RequestHandler):
             max_headers=HEADERS,
         )
         self.request: Request | None = None
-        self._begun = 0
+        self.requests = 0
         self._received = 0
         self._is_held_back = False
         self._doing: tuple[str, int] = ("", 0)
         self._mark = 0
         self._since = 0.0
-
-    def begin(self, request: Request) -> None:
-        """Answer a request from now on."""
-        self.request = request
-        self._begun += 1
-
-    def end(self) -> None:
-        """Have answered it; that its client takes the answer is another matter."""
-        self.request = None
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -117,11 +108,11 @@ class Connection(web.RequestHandler):
 
         """
         what, progress = self._state()
-        doing = (what, self._begun)
+        doing = (what, self.requests)
         if doing != self._doing:
             self._doing, self._since, self._mark = doing, now, progress
         elif what == "wait":
-            if progress == self._mark and self._begun:
+            if progress == self._mark and self.requests:
                 # Between two requests it may be silent for as long as aiohttp keeps it.
                 self._since = now
             elif now - self._since >= HEAD_SECONDS:
@@ -155,7 +146,7 @@ class Connection(web.RequestHandler):
             error = OpenBookingError("The request is no HTTP/1.1 that this service reads.")
         else:
             error = InternalApplicationError("The service failed.")
-        response = refusal(error, uuid.uuid4().hex)
+        response = refusal(error, cast("Request", request).id)
         response.force_close()
         return response
 

@@ -25,7 +25,7 @@ from service.http.admission import Tally
 from service.http.body import read_whole
 from service.http.context import Request, Services
 from service.http.request import JSON_TYPES, STREAM_TYPES, check_media_type
-from service.http.response import refusal, sign
+from service.http.response import Response, refusal, sign
 from service.http.routes import UNKNOWN, Handler, Route, Router
 from service.model import OrderItem
 
@@ -78,7 +78,6 @@ class App:
     async def _handle(self, request: Request) -> web.StreamResponse:
         """Answer a request, whatever happens on the way."""
         began = time.perf_counter()
-        self._in_flight.open()
         try:
             response = await self._answer(request, began)
         except Exception as raised:
@@ -89,12 +88,13 @@ class App:
             allowed = request.calls if request.route is None else ()
             response = refusal(request.error, request.id, allowed=allowed)
         finally:
-            self._in_flight.close()
-            request.connection.end()
+            # That its client takes the answer is another matter.
+            request.connection.request = None
         if self.services.draining:
             # The next call of this connection might come just as it is closed.
             response.force_close()
-        sign(response, request.id)
+        if not isinstance(response, Response):
+            sign(response, request.id)
         seconds = time.perf_counter() - began
         self._count(request, response.status, seconds)
         # A line for each that is shed would cost more than the call.

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 from aiohttp import hdrs, web
@@ -19,6 +19,9 @@ from service.errors import OpenBookingError
 from service.ledger import error_body
 from service.model import CONTEXT, MEDIA_TYPE
 
+if TYPE_CHECKING:
+    from service.http.context import Request
+
 REPLAYED: Final[Mapping[str, str]] = {"Idempotency-Replayed": "true"}
 """Says that an earlier call did it (rule 17)."""
 
@@ -27,6 +30,8 @@ REQUEST_ID_HEADER: Final = "X-Request-Id"
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus
 }
+_SERVER: Final = "Server: lease-service"
+_NO_STORE: Final = "Cache-Control: no-store"
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -42,45 +47,53 @@ class Response(web.StreamResponse):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Answer with these bytes; None: there is no body, as for 204 and HEAD."""
-        super().__init__(status=status, headers=headers)
+        super().__init__(status=status)
         self._whole = body
-        self._request: web.BaseRequest | None = None
+        self._fields = headers or {}
+        self._stays = True
+        self._request: Request
 
     @property
     def keep_alive(self) -> bool:
         """Whether the connection stays open behind it."""
-        return super().keep_alive is not False
+        return self._stays
+
+    def force_close(self) -> None:
+        """Close the connection behind it."""
+        self._stays = False
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         """Begin the answer to a request."""
-        self._request = request
+        self._request = cast("Request", request)
         if not request.keep_alive:
-            self.force_close()
+            self._stays = False
         return request.writer
 
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - aiohttp's signature
         """Write it, and wait while the client takes nothing."""
-        request = self._request
-        if request is None or request.transport is None or request.transport.is_closing():
+        connection = self._request.connection
+        transport = connection.transport
+        if transport is None or transport.is_closing():
             raise ConnectionResetError
-        request.transport.write(self._packed(request))
-        if request.protocol.writing_paused:
-            await request.writer.drain()
+        transport.write(self._packed(self._request))
+        if connection.writing_paused:
+            await self._request.writer.drain()
 
-    def _packed(self, request: web.BaseRequest) -> bytes:
-        lines = [_STATUS_LINES[self.status]]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        lines.append(f"Date: {_date(int(time.time()))}")
-        if not self.keep_alive:
+    def _packed(self, request: Request) -> bytes:
+        lines = [_STATUS_LINES[self.status], f"{REQUEST_ID_HEADER}: {request.id}", _SERVER]
+        lines += [f"{name}: {value}" for name, value in self._fields.items()]
+        if hdrs.CACHE_CONTROL not in self._fields:
+            lines.append(_NO_STORE)
+        if not self._stays:
             lines.append("Connection: close")
         elif request.version == HttpVersion10:
             lines.append("Connection: keep-alive")
         body = self._whole
-        if body is None:
-            return "\r\n".join([*lines, "", ""]).encode()
-        lines += [f"Content-Length: {len(body)}", "", ""]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        lines += [_date(int(time.time())), "", ""]
         head = "\r\n".join(lines).encode()
-        return head if request.method == hdrs.METH_HEAD else head + body
+        return head if body is None or request.method == hdrs.METH_HEAD else head + body
 
 
 def answer(
@@ -91,13 +104,14 @@ def answer(
     media_type: str = MEDIA_TYPE,
 ) -> Response:
     """Return a wire type as a response, which no cache may keep unless `headers` say so."""
-    response = Response(_encode(body), status=status, headers=headers)
-    response.headers[hdrs.CONTENT_TYPE] = media_type
-    return response
+    fields: dict[str, str] = {hdrs.CONTENT_TYPE: media_type}
+    if headers:
+        fields.update(headers)
+    return Response(_encode(body), status=status, headers=fields)
 
 
 def sign(response: web.StreamResponse, request_id: str) -> None:
-    """Give an answer the headers that all have; aiohttp's own `Server` would tell its version."""
+    """Give aiohttp's own answers the headers that ours have, and no version of a library."""
     headers = response.headers
     headers[REQUEST_ID_HEADER] = request_id
     headers[hdrs.SERVER] = "lease-service"
@@ -120,7 +134,7 @@ def refusal(
         allowed: The verbs that the endpoint knows, for a 405.
 
     """
-    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store"}
+    headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers[hdrs.RETRY_AFTER] = str(error.retry_after)
     if error.status_code == HTTPStatus.UNAUTHORIZED:
@@ -134,7 +148,6 @@ def refusal(
         ordered_item=UNSET if error.ordered_item is None else error.ordered_item,
     )
     response = answer(body, status=error.status_code, headers=headers)
-    sign(response, request_id)
     if error.status_code == HTTPStatus.REQUEST_TIMEOUT:
         # The rest of the request may come still, and is no request.
         response.force_close()
@@ -143,4 +156,4 @@ def refusal(
 
 @lru_cache(maxsize=1)
 def _date(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)
+    return f"Date: {formatdate(seconds, usegmt=True)}"

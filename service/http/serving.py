@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from socket import AF_UNIX, socket
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ LOOK_SECONDS: Final = 1.0
 
 _HANDSHAKE_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0
+_FINISH_SECONDS: Final = 0.02
 
 
 @contextlib.asynccontextmanager
@@ -51,7 +52,8 @@ async def serving(
     ) -> Request:
         found = app.find(message.url.raw_path)
         came = Request(app.services, found, message, payload, connection, *rest, loop)
-        connection.begin(came)
+        connection.request = came
+        connection.requests += 1
         return came
 
     server = web.Server(
@@ -76,7 +78,20 @@ async def serving(
         yield
         for listener in listeners:
             listener.close()
-        await app.services.in_flight.finish(IN_FLIGHT_SECONDS)
+        await _finish(server)
+
+
+async def _finish(server: web.Server) -> None:
+    """Return when no request is open, or after `IN_FLIGHT_SECONDS`.
+
+    aiohttp throws away what it receives once it shuts down, and with it the rest of a body that is
+    on its way.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(IN_FLIGHT_SECONDS):
+            # An event instead would cost every request something.
+            while any(each.request is not None for each in _connections(server)):  # noqa: ASYNC110 - see above
+                await asyncio.sleep(_FINISH_SECONDS)
 
 
 async def _look_for_slow_clients(server: web.Server) -> None:
@@ -84,6 +99,9 @@ async def _look_for_slow_clients(server: web.Server) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         now = loop.time()
-        for connection in server.connections:
-            if isinstance(connection, Connection):
-                connection.look(now)
+        for connection in _connections(server):
+            connection.look(now)
+
+
+def _connections(server: web.Server) -> Iterator[Connection]:
+    return (each for each in server.connections if isinstance(each, Connection))
