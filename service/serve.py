@@ -77,9 +77,9 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     )
     admin = resources.enter_context(Listener(settings.admin_listen, settings.workers))
     redis = Location.read(valkeys[0].url if valkeys else str(settings.redis_url))
-    is_checked = _check(redis, settings)
-    lifeline = Lifeline()
     metrics = telemetry.Metrics(STEPS, settings.workers)
+    is_checked = _check(redis, settings, metrics)
+    lifeline = Lifeline()
 
     def work(index: int) -> int:
         return worker.run(
@@ -111,10 +111,10 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     ).run()
 
 
-def _check(redis: Location, settings: Settings) -> bool:
+def _check(redis: Location, settings: Settings, metrics: telemetry.Metrics) -> bool:
     """Refuse an unusable server at once; one that is away is checked by the workers later."""
     try:
-        asyncio.run(worker.check(redis, settings))
+        asyncio.run(worker.check(redis, settings, metrics))
     except StoreError as error:
         _log.warning("redis.away", reason=str(error))
         return False

@@ -88,12 +88,13 @@ def _spare_the_collector() -> None:
     gc.set_threshold(_GARBAGE)
 
 
-async def check(redis: Location, settings: Settings) -> None:
-    """Look once whether Redis can be used, and say so in the log.
+async def check(redis: Location, settings: Settings, metrics: Metrics) -> None:
+    """Look once whether Redis can be used, and say so in the log and the metrics.
 
     Args:
         redis: Where it is.
         settings: Of which the key prefix, the partitions and the durability matter.
+        metrics: Are told which server it is.
 
     Raises:
         UnusableServerError: It can not, for a reason that the operator has to see to.
@@ -107,6 +108,7 @@ async def check(redis: Location, settings: Settings) -> None:
         durability=settings.durability,
     )
     server = servers[0]
+    metrics.redis = server.name, server.version
     _log.info("redis.usable", server=server.name, version=server.version, nodes=len(servers))
     confirmation = Confirmation.of(settings.durability)
     fewest = min(len(server.replicas) for server in servers)
@@ -229,7 +231,7 @@ async def _check_until_usable(gate: Gate, assignment: Assignment) -> bool:
     """Open the gate as soon as Redis answers; return whether it can be used."""
     while not gate.is_open:
         try:
-            await check(assignment.redis, assignment.settings)
+            await check(assignment.redis, assignment.settings, assignment.metrics)
         except UnusableServerError as error:
             _log.error("redis.unusable", reason=str(error))
             return False
