@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from service.settings import Settings
+from service.status_line import StatusLine
 from service.store.address import Location
 from service.store.auditor import Auditor
 from service.store.connect import open_nodes
@@ -25,7 +26,7 @@ from service.store.errors import StoreError, UnusableServerError
 from service.store.gate import examine
 from service.store.survey import Survey
 from service.verify.checking import Verifier
-from service.verify.progress import shown
+from service.verify.progress import LOG_SECONDS, Progress
 from service.verify.report import Report
 
 COMMAND: Final = "verify"
@@ -129,10 +130,11 @@ async def _verify(settings: Settings, url: str, report: Report) -> None:
     nodes = open_nodes(redis, deadline_seconds=_PATIENCE_SECONDS)
     survey = Survey(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
     auditor = Auditor(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    line = StatusLine(sys.stderr, LOG_SECONDS)
     try:
-        with shown() as progress:
-            await Verifier(survey, auditor, report, progress).run()
+        await Verifier(survey, auditor, report, Progress(line)).run()
     finally:
+        line.clear()
         await nodes.close()
 
 
