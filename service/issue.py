@@ -98,7 +98,6 @@ def run(options: argparse.Namespace) -> int:
 def _lines(entry: Token) -> Iterator[str]:
     yield "\n[[token]]"
     for name, value in msgspec.to_builtins(entry).items():
-        # JSON's strings and lists are TOML's, but for the one control character it leaves alone.
-        text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-        yield f"{name} = {text}"
+        # JSON's strings and lists are TOML's.
+        yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
     yield ""

@@ -8,68 +8,40 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+from service.input import (
+    Count,
+    Currency,
+    Duration,
+    Id,
+    Instant,
+    Limit,
+    Modified,
+    Position,
+    Remaining,
+    Spaces,
+    Status,
+    TypeName,
+    TypeText,
+    type_name,
+    usable,
+    whole_seconds,
+)
 
 CONTEXT: Final = "https://openactive.io/"
 MEDIA_TYPE: Final = "application/vnd.openactive.booking+json; version=1"
 MAXIMUM_ITEMS: Final = 1_000
 
-Id = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=2048,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
-        description="An `@id`: printable, at most 2,048 characters.",
-        examples=["https://example.com/events/452/subEvents/132"],
-    ),
-]
-TypeName = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z][A-Za-z:]*$")]
-Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["GBP"])]
 Price = Annotated[Decimal, Meta(description="A decimal number, exact.", examples=[10])]
 
 _PRICE_LIMIT: Final = 1_000_000_000
 _PRICE_DECIMALS: Final = 6
 
-
-Position = Annotated[int, Meta(ge=0, le=1_000_000)]
-Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-Status = Annotated[str, Meta(max_length=128, examples=["https://openactive.io/CustomerCancelled"])]
 TaxMode = Literal["https://openactive.io/TaxGross", "https://openactive.io/TaxNet"]
-Duration = Annotated[
-    timedelta,
-    Meta(
-        description="ISO 8601, whole seconds, at most a year.",
-        examples=["PT15M"],
-        # For the document: years, months and weeks are not read.
-        extra_json_schema={
-            "pattern": r"^P(\d{1,3}D|(\d{1,3}D)?T(\d{1,4}H(\d{1,6}M)?(\d{1,8}S)?"
-            r"|\d{1,6}M(\d{1,8}S)?|\d{1,8}S))$"
-        },
-    ),
-]
-
-_LONGEST: Final = timedelta(days=366)
-
-
-def whole_seconds(length: timedelta, name: str = "duration") -> int:
-    """Return a length of time in seconds.
-
-    Args:
-        length: As it was decoded.
-        name: What the wire calls it, for the message: here msgspec names only what it is part of.
-
-    Raises:
-        ValueError: It is not of whole seconds, or not between a second and a year.
-
-    """
-    if length.microseconds or not timedelta(seconds=1) <= length <= _LONGEST:
-        raise ValueError(f"Expected {name} to be of whole seconds between PT1S and P366D")
-    return int(length.total_seconds())
 
 
 def check_price(price: Decimal, *, limit: int = _PRICE_LIMIT) -> None:
@@ -88,25 +60,31 @@ class Thing(Struct, frozen=True):
     """An object of which only its identity matters here."""
 
     id: Id = field(name="@id")
-    type: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z:]*$")] = field(
-        name="@type", default=""
-    )
+
+
+class ItemPart(Struct, frozen=True):
+    """The Opportunity or the Offer of an OrderItem; without its `@id` it is none (rule 4)."""
+
+    id: Id | None = field(name="@id", default=None)
+    type: Raw | UnsetType = field(name="@type", default=UNSET)
 
 
 Reference = Thing | Id
 
 
-def identity(reference: Reference) -> str:
-    """Return the id of an object that may have been given as its bare `@id`."""
-    return reference if isinstance(reference, str) else reference.id
+def identity(reference: Reference | ItemPart | None) -> str:
+    """Return the id of an object that may have been given as its bare `@id`; `""` without one."""
+    if isinstance(reference, str):
+        return reference
+    return (reference and reference.id) or ""
 
 
 class OrderItemRequest(Struct, frozen=True):
     """One space of one Opportunity, as the Broker asks for it."""
 
     position: Position | None = None
-    ordered_item: Reference | None = field(name="orderedItem", default=None)
-    accepted_offer: Reference | None = field(name="acceptedOffer", default=None)
+    ordered_item: ItemPart | Id | None = field(name="orderedItem", default=None)
+    accepted_offer: ItemPart | Id | None = field(name="acceptedOffer", default=None)
     id: Id | None = field(name="@id", default=None)
 
 
@@ -121,24 +99,30 @@ class TotalRequest(Struct, frozen=True):
             check_price(self.price, limit=_PRICE_LIMIT * MAXIMUM_ITEMS)
 
 
-class OrderRequest(Struct, frozen=True):
-    """The body of C1, C2, P and B, of which only these properties are read.
+class QuoteRequest(Struct, frozen=True):
+    """The body of C1 and C2, of which only these properties are read."""
 
-    Only B does without OrderItems: it books what was proposed.
-    """
-
+    type: Raw | UnsetType = field(name="@type", default=UNSET)
     ordered_item: Annotated[list[OrderItemRequest], Meta(max_length=MAXIMUM_ITEMS)] | None = field(
         name="orderedItem", default=None
     )
     seller: Reference | None = None
-    customer: Raw = field(default_factory=Raw)
+
+
+class OrderRequest(QuoteRequest, frozen=True):
+    """The body of P and B, of which only these properties are read.
+
+    Only B does without OrderItems: it books what was proposed.
+    """
+
+    customer: Raw | UnsetType = UNSET
     total_payment_due: TotalRequest | None = field(name="totalPaymentDue", default=None)
 
 
 class ProposalPatch(Struct, frozen=True):
-    """What the Seller or the Customer decided upon an OrderProposal."""
+    """What the Seller or the Customer decided upon an OrderProposal, if they did."""
 
-    order_proposal_status: Status = field(name="orderProposalStatus")
+    order_proposal_status: Status | None = field(name="orderProposalStatus", default=None)
     seller: Reference | None = None
 
 
@@ -186,26 +170,46 @@ class LeasingPolicy(Struct, frozen=True, omit_defaults=True, rename="camel"):
     anonymous: StepPolicy | UnsetType | None = UNSET
     named: StepPolicy | UnsetType | None = UNSET
     proposal: StepPolicy | UnsetType | None = UNSET
-    maximum_hold: Duration | UnsetType = UNSET
-    maximum_spaces: Limit | UnsetType = UNSET
-    maximum_leases: Limit | UnsetType = UNSET
-    payment_window: Duration | UnsetType = UNSET
+    maximum_hold: Duration | UnsetType | None = UNSET
+    maximum_spaces: Limit | UnsetType | None = UNSET
+    maximum_leases: Limit | UnsetType | None = UNSET
+    payment_window: Duration | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         """Refuse lengths that no clock could keep."""
         lengths = {"maximumHold": self.maximum_hold, "paymentWindow": self.payment_window}
         for name, length in lengths.items():
-            if length is not UNSET:
+            if isinstance(length, timedelta):
                 whole_seconds(length, name)
 
 
 class SellerPolicy(Struct, frozen=True):
     """A Seller's policy (contract, rule 14)."""
 
-    type: TypeName = field(name="@type", default="Organization")
+    type: str = field(name="@type", default="Organization")
     id: Id | UnsetType = field(name="@id", default=UNSET)
     tax_mode: TaxMode | UnsetType = field(name="taxMode", default=UNSET)
     leasing: LeasingPolicy = LeasingPolicy()
+
+
+class StepPolicyRequest(StepPolicy, frozen=True, forbid_unknown_fields=True):
+    """How long a step is to lease: nothing that is misspelt."""
+
+
+class LeasingPolicyRequest(LeasingPolicy, frozen=True, forbid_unknown_fields=True):
+    """How a Seller is to lease: nothing that is misspelt."""
+
+    anonymous: StepPolicyRequest | UnsetType | None = UNSET
+    named: StepPolicyRequest | UnsetType | None = UNSET
+    proposal: StepPolicyRequest | UnsetType | None = UNSET
+
+
+class SellerPolicyRequest(Struct, frozen=True):
+    """What a Seller's policy is to be; of the Organization nothing else is read."""
+
+    id: Id | None = field(name="@id", default=None)
+    tax_mode: TaxMode | None = field(name="taxMode", default=None)
+    leasing: LeasingPolicyRequest | None = None
 
 
 class OfferRegistration(Struct, frozen=True):
@@ -225,26 +229,77 @@ class PoolRegistration(Struct, frozen=True):
     """A capacity pool that an Opportunity draws on: each of its spaces takes `spaces` of it."""
 
     id: Id = field(name="@id")
-    spaces: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    spaces: Spaces | None = 1
+
+
+# Spaces have two names, of which a type of Opportunity goes by one: the other may be anything.
+_Maximum = Annotated[
+    Any,
+    Meta(extra_json_schema={"type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000_000}),
+]
+_Remaining = Annotated[
+    Any, Meta(extra_json_schema={"type": ["integer", "null"], "maximum": 1_000_000_000})
+]
+
+
+# A text, or an array of them. As a union of the two with bounds, msgspec 0.22 frees memory that is
+# not its own once the Struct goes.
+_Type = Annotated[
+    Any,
+    Meta(
+        description="The name of a type, or all of its IRI; of several the first counts.",
+        examples=["ScheduledSession"],
+        extra_json_schema={"type": ["string", "array"], "items": {"type": "string"}},
+    ),
+]
 
 
 class OpportunityRegistration(Struct, frozen=True):
     """An Opportunity as the front-end's own open feed has it (contract, «Calls»)."""
 
     id: Id = field(name="@id")
-    type: TypeName = field(name="@type")
+    type: _Type = field(name="@type")
     seller: Reference | None = None
-    maximum_attendee_capacity: Count | None = field(name="maximumAttendeeCapacity", default=None)
-    remaining_attendee_capacity: Count | None = field(
-        name="remainingAttendeeCapacity", default=None
+    maximum_attendee_capacity: _Maximum = field(name="maximumAttendeeCapacity", default=None)
+    remaining_attendee_capacity: _Remaining = field(name="remainingAttendeeCapacity", default=None)
+    maximum_uses: _Maximum = field(name="maximumUses", default=None)
+    remaining_uses: _Remaining = field(name="remainingUses", default=None)
+    modified: Modified | None = None
+    offers: Annotated[list[OfferRegistration], Meta(max_length=100)] | None = None
+    capacity_pools: Annotated[list[PoolRegistration], Meta(max_length=8)] | None = field(
+        name="capacityPools", default=None
     )
-    maximum_uses: Count | None = field(name="maximumUses", default=None)
-    remaining_uses: Count | None = field(name="remainingUses", default=None)
-    modified: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
-    offers: Annotated[list[OfferRegistration], Meta(max_length=100)] = []
-    capacity_pools: Annotated[list[PoolRegistration], Meta(max_length=8)] = field(
-        name="capacityPools", default=[]
-    )
+
+    def __post_init__(self) -> None:
+        """Refuse spaces that are no number, and a type that has no name."""
+        usable(self.kind, TypeName, "$.@type")
+        self.spaces()
+
+    @property
+    def kind(self) -> str:
+        """The name of its type, the first of several."""
+        names = self.type if isinstance(self.type, list) else [self.type]
+        name: str = usable(names[0] if names else None, TypeText, "$.@type")
+        return type_name(name)
+
+    def spaces(self) -> tuple[int | None, int | None]:
+        """Return the maximum and the remaining spaces, by whichever names they were given.
+
+        Raises:
+            OpenBookingError: One of the two is no number of spaces.
+
+        """
+        attendees = (self.maximum_attendee_capacity, self.remaining_attendee_capacity)
+        uses = (self.maximum_uses, self.remaining_uses)
+        pairs = [("AttendeeCapacity", *attendees), ("Uses", *uses)]
+        if self.kind == "Slot":
+            pairs.reverse()
+        name, maximum, remaining = pairs[pairs[0][1:] == (None, None)]
+        if maximum is not None:
+            maximum = int(usable(maximum, Count, f"$.maximum{name}"))
+        if remaining is not None:
+            remaining = max(0, int(usable(remaining, Remaining, f"$.remaining{name}")))
+        return maximum, remaining
 
 
 class Error(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -263,9 +318,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     """The spaces held for an Order until `leaseExpires`, an instant on a whole second (UTC)."""
 
     type: Literal["Lease"] = field(name="@type", default="Lease")
-    lease_expires: Annotated[
-        str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", examples=["2018-10-01T11:00:00Z"])
-    ] = field(name="leaseExpires")
+    lease_expires: Instant = field(name="leaseExpires")
 
 
 class Offer(Struct, frozen=True, kw_only=True):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import get_args
 
 import msgspec
 from msgspec import Meta, structs
+
+from service.input import nearest
 
 
 def default_text(value: object) -> str:
@@ -69,15 +70,6 @@ def invalid(
     return f"{shown}: {problem[0].lower()}{problem[1:]}; for example {right} ({meta.description})"
 
 
-def in_one_line(problem: str) -> str:
-    """Show what no terminal shows: a value may hold anything."""
-    return "".join(
-        character if character.isprintable() else ascii(character).strip("'")
-        for character in problem
-    )
-
-
 def unknown(variable: str, known: Mapping[str, object]) -> str:
     """Return what to say of a variable that is no setting: the one that was probably meant."""
-    nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0)[0]
-    return f"{variable} is not a setting: did you mean {nearest}?"
+    return f"{variable} is not a setting: did you mean {nearest(variable, known)}?"

@@ -9,6 +9,8 @@ from base64 import b64decode
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
+from service.input import printable
+
 _SCHEME: Final = re.compile(r"rediss?(\+(sentinel|cluster))?|unix")
 _HIGHEST_PORT: Final = 65_535
 LogFormat = Literal["auto", "json", "console"]
@@ -32,7 +34,7 @@ class Address(str):
             ValueError: With what is wrong, for a person.
 
         """
-        address = super().__new__(cls, text)
+        address = super().__new__(cls, printable(text))
         if not address.path:
             host, port = address._split()
             if not port.isascii() or not port.isdecimal() or int(port) > _HIGHEST_PORT:
@@ -92,7 +94,8 @@ class RedisUrl(str):
             ValueError: With what is wrong, without the text: it may hold a password.
 
         """
-        if not _SCHEME.fullmatch(urlsplit(text).scheme):
+        # Of a line break urlsplit would say nothing, and leave it out.
+        if not _SCHEME.fullmatch(urlsplit(printable(text)).scheme):
             raise ValueError(
                 "A Redis URL begins with redis://, rediss:// or unix://, redis+sentinel:// or"
                 " redis+cluster://"
@@ -123,7 +126,7 @@ class WebhookUrl(str):
 
         """
         try:
-            parts = urlsplit(text)
+            parts = urlsplit(printable(text))
             is_whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         except ValueError:
             # Its message may quote a part of a password.
@@ -179,7 +182,7 @@ class Durability(str):
             ValueError: With the three.
 
         """
-        if not re.fullmatch(r"memory|disk|replicas=[1-9]\d?", text):
+        if not re.fullmatch(r"memory|disk|replicas=[1-9][0-9]?", text):
             raise ValueError("It is memory, disk or replicas=N, N from 1 to 99")
         return super().__new__(cls, text)
 

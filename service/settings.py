@@ -13,14 +13,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct, structs
 
-from service.setting_text import (
-    convert,
-    default_text,
-    in_one_line,
-    invalid,
-    meta_of,
-    unknown,
-)
+from service.input import KeyPrefix, in_one_line
+from service.setting_text import convert, default_text, invalid, meta_of, unknown
 from service.setting_types import (
     Address,
     ByteCount,
@@ -227,9 +221,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = 64
     key_prefix: Annotated[
-        str,
+        KeyPrefix,
         Meta(
-            pattern=r"^[A-Za-z0-9_.-]{1,64}$",
             description="What every key in Redis begins with: letters, digits, «_», «.», «-».",
             examples=["lease"],
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ from service.errors import (
 )
 from service.http.admission import Tally
 from service.http.pace import Pace
+from service.input import Id, Label, Partner, Sha256
 from service.watching import Watch
 
 _SCHEME: Final = "bearer "
@@ -40,7 +42,7 @@ class Scope(IntEnum):
 
 
 ScopeName = Literal["read", "lease", "admin"]
-_Names = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
+_SomeNames = Meta(min_length=1)
 
 
 class Token(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -56,11 +58,11 @@ class Token(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Label
     scope: ScopeName
-    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")]
-    booking_partners: _Names | None = None
-    sellers: _Names | None = None
+    sha256: Sha256
+    booking_partners: Annotated[tuple[Partner, ...], _SomeNames] | None = None
+    sellers: Annotated[tuple[Id, ...], _SomeNames] | None = None
     rate: Annotated[float, Meta(ge=0.01, le=1_000_000)] | None = None
 
 
@@ -225,7 +227,8 @@ class TokensFile:
 
     def _read(self) -> Sequence[Token]:
         try:
-            tokens = msgspec.toml.decode(Path(self._path).read_bytes(), type=_Content).token
+            text = Path(self._path).read_bytes().removeprefix(BOM_UTF8)
+            tokens = msgspec.toml.decode(text, type=_Content).token
         except OSError as error:
             raise TokensFileError(f"{self._path}: {error.strerror}") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

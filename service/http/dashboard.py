@@ -12,8 +12,8 @@ from msgspec import Struct
 from service.errors import OpenBookingError
 from service.http.keys import DASHBOARD, NOTE
 from service.http.response import answer
+from service.input import Id
 from service.ledger.overview import Question
-from service.model import Id
 
 _PAGE: Final = Path(__file__).parent / "static" / "dashboard"
 _ASSETS: Final = {path.name: path for path in _PAGE.iterdir() if path.suffix != ".html"}

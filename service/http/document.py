@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import uuid
 from http import HTTPStatus
 from typing import Any, Final, get_args
 
@@ -24,10 +25,11 @@ from service.http.examples import ANSWERS, REQUESTS, UUID
 from service.http.links import AFTER, link
 from service.http.request import JSON_TYPES, STREAM_TYPES
 from service.http.routes import ROUTES, Route
+from service.input import PORTABLE, Id, Partner
 from service.ledger import error_body
 from service.ledger.feed import MEDIA_TYPE as RPDE_MEDIA_TYPE
 from service.ledger.feed import CapacityPage, Change
-from service.model import CONTEXT, MEDIA_TYPE, Error, Id
+from service.model import CONTEXT, MEDIA_TYPE, Error
 
 _REF: Final = "#/components/{}/{}"
 _EVERYWHERE: Final = (
@@ -70,14 +72,14 @@ _MEDIA_TYPES: Final[dict[object, str]] = {
     str: "text/plain",
 }
 _REQUEST_ID: Final = "5f2b6f6e0b5d4d0f8c6f1f7e2a9d3c41"
-(_ID,), _ = msgspec.json.schema_components([Id])
+(_ID, _PARTNER), _ = msgspec.json.schema_components([Id, Partner])
 _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "uuid": {
         "name": "uuid",
         "in": "path",
         "required": True,
         "description": "The Order UUID, chosen by the Broker.",
-        "schema": {"type": "string", "format": "uuid"},
+        "schema": {"type": "string", "format": "uuid", "not": {"const": str(uuid.UUID(int=0))}},
         "example": UUID,
     },
     "seller": {
@@ -122,13 +124,7 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "name": "Booking-Partner",
         "in": "header",
         "description": "The Broker's authenticated identity; one never sees what is another's.",
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 200,
-            "pattern": "^[!-{}~]([ -{}~]*[!-{}~])?$",
-            "default": "default",
-        },
+        "schema": _PARTNER | {"default": "default"},
     },
     "Prefer": {
         "name": "Prefer",
@@ -165,7 +161,7 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
 @functools.cache
 def document() -> bytes:
     """Return the OpenAPI document as JSON text that a person can read."""
-    return msgspec.json.format(msgspec.json.encode(_document()), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(_as_json(_document())), indent=2) + b"\n"
 
 
 def _document() -> dict[str, Any]:
@@ -190,7 +186,7 @@ def _document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": _with_numbers(schemas),
+            "schemas": schemas,
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "securitySchemes": {
@@ -205,15 +201,24 @@ def _document() -> dict[str, Any]:
     }
 
 
-def _with_numbers(schema: object) -> object:
-    """Describe a Decimal as the number that it is on this wire; msgspec says it is a string."""
+def _as_json(schema: Any) -> Any:  # noqa: ANN401 - any part of the document
+    """Say of every type what it is in JSON, where msgspec says what it is in Python."""
     if isinstance(schema, list):
-        return [_with_numbers(part) for part in schema]
+        # Whole numbers are of two types in Python. In JSON `10.0` is an integer.
+        return [_as_json(part) for part in schema if not _is_whole_float(part)]
     if not isinstance(schema, dict):
         return schema
     if schema.get("format") == "decimal":
+        # On this wire it is a number.
         return schema | {"type": "number"}
-    return {name: _with_numbers(part) for name, part in schema.items()}
+    said = {name: _as_json(part) for name, part in schema.items() if name != "multipleOf"}
+    if "pattern" in said:
+        said["pattern"] = PORTABLE.get(said["pattern"], said["pattern"])
+    return said
+
+
+def _is_whole_float(schema: object) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "number" and "multipleOf" in schema
 
 
 def _operation(route: Route) -> dict[str, Any]:

@@ -8,15 +8,17 @@ number of 5,000 digits, and turns an unpaired surrogate in an id into «?».
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
 from service.http.access import Grant
-from service.http.request import DEFAULT, STREAM_TYPES, check_media_type, decode
+from service.http.request import DEFAULT, JSON_TYPES, STREAM_TYPES, check_media_type
+from service.input import decode
 from service.ledger import Entry
 from service.model import OpportunityRegistration, identity
 
@@ -28,11 +30,13 @@ _SKIP: Final = rb'[^"%s]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"%s]*+)*+[%s]'
 _BETWEEN: Final = re.compile(_SKIP % ((rb"\[\]{},",) * 3), re.DOTALL)
 _WITHIN: Final = re.compile(_SKIP % ((rb"\[\]{}",) * 3), re.DOTALL)
 
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+
 _Piece = bytes | OpenBookingError
 
 
 async def read_entries(request: web.Request, limit: int) -> AsyncIterator[Entry]:
-    """Start to read a registration: a JSON array where the first character is `[`, else NDJSON.
+    """Start to read a registration: a JSON array, NDJSON, or as JSON one object on many lines.
 
     Args:
         request: The request; its body has not been read.
@@ -48,14 +52,21 @@ async def read_entries(request: web.Request, limit: int) -> AsyncIterator[Entry]
     """
     check_media_type(request, STREAM_TYPES)
     chunks = _chunks(request)
+    start = b""
     async for chunk in chunks:
-        if start := chunk.lstrip(_BLANK):
-            if start.startswith(b"["):
-                pieces = cut_array(_chained(start[1:], chunks), limit)
-            else:
-                pieces = _cut_lines(_chained(start, chunks), limit)
-            return _decoded(pieces, limit)
-    raise OpenBookingError("The body is empty; it must be a JSON array or NDJSON.")
+        start = (start + chunk).removeprefix(BOM_UTF8).lstrip(_BLANK)
+        if start.startswith(b"[") or b"\n" in start or len(start) > limit:
+            break
+    if not start:
+        raise OpenBookingError("The body is empty; it must be a JSON array or NDJSON.")
+    if start.startswith(b"["):
+        pieces = cut_array(_chained(start[1:], chunks), limit)
+    elif _is_open(start) and not _says_lines(request):
+        # The only entry of an array that is not there.
+        pieces = cut_array(_chained(start, chunks, b"]"), limit)
+    else:
+        pieces = _cut_lines(_chained(start, chunks), limit)
+    return _decoded(pieces, limit)
 
 
 async def granted_entries(
@@ -72,9 +83,8 @@ async def granted_entries(
     async for index, entry in entries:
         allowed = entry
         if not isinstance(entry, OpenBookingError):
-            named = identity(entry.seller) if entry.seller else None
             try:
-                grant.allow_seller(named or seller or DEFAULT)
+                grant.allow_seller(identity(entry.seller) or seller or DEFAULT)
             except OpenBookingError as error:
                 allowed = error
         yield index, allowed
@@ -88,10 +98,25 @@ async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
         return
 
 
-async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chained(
+    first: bytes, rest: AsyncIterator[bytes], last: bytes = b""
+) -> AsyncIterator[bytes]:
     yield first
     async for chunk in rest:
         yield chunk
+    yield last
+
+
+def _is_open(start: bytes) -> bool:
+    """Say whether a text's first line leaves an object open."""
+    marks = _STRING.sub(b"", start.partition(b"\n")[0])
+    return marks.count(b"{") > marks.count(b"}")
+
+
+def _says_lines(request: web.Request) -> bool:
+    """Say whether the media type is one of those whose every line is an entry."""
+    media_type = request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
+    return media_type in STREAM_TYPES - JSON_TYPES
 
 
 async def _decoded(pieces: AsyncIterator[_Piece], limit: int) -> AsyncIterator[Entry]:

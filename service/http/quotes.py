@@ -10,10 +10,11 @@ from aiohttp import hdrs, web
 from service.http.keys import LEDGER, NOTE
 from service.http.request import order_key, read_body, wants_strict
 from service.http.response import answer, nothing
+from service.input import whole_seconds
 from service.ledger import Step
-from service.model import OrderRequest, PaymentWindowRequest, whole_seconds
+from service.model import PaymentWindowRequest, QuoteRequest
 
-_REQUEST: Final = msgspec.json.Decoder(OrderRequest)
+_REQUEST: Final = msgspec.json.Decoder(QuoteRequest)
 _WINDOW: Final = msgspec.json.Decoder(PaymentWindowRequest)
 
 

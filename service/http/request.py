@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -11,8 +10,9 @@ from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
 from service.http.keys import NOTE
+from service.input import Id, Partner, Uuid, decode, usable
 from service.ledger import OrderKey
-from service.model import Id, Reference, identity
+from service.model import Reference, identity
 
 T = TypeVar("T")
 
@@ -21,9 +21,6 @@ DEFAULT: Final = "default"
 
 JSON_TYPES: Final = frozenset({"application/json", "application/vnd.openactive.booking+json"})
 STREAM_TYPES: Final = JSON_TYPES | {"application/x-ndjson", "application/jsonl"}
-
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PARTNER_LENGTH: Final = 200
 
 
 def order_key(request: web.Request, seller: Reference | None = None) -> OrderKey:
@@ -67,7 +64,7 @@ def seller_of(request: web.Request, in_body: Reference | None = None) -> str | N
     if not request.rel_url.raw_query_string:
         return named
     for value in request.query.getall("seller", ()):
-        in_query = _usable_id(value, "?seller=")
+        in_query: str = usable(value, Id, "?seller=")
         if named is not None and named != in_query:
             raise OpenBookingError("The request names two different Sellers.")
         named = in_query
@@ -84,7 +81,7 @@ def ids_of(request: web.Request) -> list[str]:
     ids = request.query.getall("id", [])
     if not ids:
         raise OpenBookingError("Name at least one Opportunity: ?id=…; several: ?id=…&id=….")
-    return [_usable_id(value, "?id=") for value in ids]
+    return [usable(value, Id, "?id=") for value in ids]
 
 
 def wants_strict(request: web.Request) -> bool:
@@ -98,8 +95,15 @@ def wants_strict(request: web.Request) -> bool:
     return False
 
 
-async def read_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T:
+async def read_body(
+    request: web.Request, decoder: msgspec.json.Decoder[T], *, names: Iterable[str] = ()
+) -> T:
     """Read a whole body, at most `LEASE_BODY_LIMIT` bytes, and decode it.
+
+    Args:
+        request: The request.
+        decoder: Of what the body should be.
+        names: As for `decode`.
 
     Raises:
         OpenBookingError: It is missing, of another type, too large (413), or not what it should
@@ -117,28 +121,7 @@ async def read_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T
         raise OpenBookingError("The body did not arrive whole.") from error
     if not body:
         raise OpenBookingError("The body is empty; it must be JSON.")
-    return decode(body, decoder)
-
-
-def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Decode JSON, all of it UTF-8, also where the decoder skips what it does not need.
-
-    Raises:
-        OpenBookingError: It is not what it should be.
-
-    """
-    try:
-        body.decode()
-        return decoder.decode(body)
-    except UnicodeDecodeError as error:
-        problem = f"The JSON is not UTF-8 (byte {error.start})."
-    except msgspec.ValidationError as error:
-        problem = _with_place(str(error), "$")
-    except msgspec.DecodeError as error:
-        problem = f"{error}."
-    except RecursionError:
-        problem = "The JSON is nested too deeply."
-    raise OpenBookingError(problem)
+    return decode(body, decoder, names=names)
 
 
 def check_media_type(request: web.Request, accepted: frozenset[str]) -> None:
@@ -160,11 +143,13 @@ def check_media_type(request: web.Request, accepted: frozenset[str]) -> None:
 
 
 def _order_uuid(request: web.Request) -> str:
-    uuid = request.match_info["uuid"].lower()
-    if _UUID.fullmatch(uuid) is None:
+    try:
+        uuid: str = usable(request.match_info["uuid"].lower(), Uuid, "{uuid}")
+    except OpenBookingError as error:
         raise OpenBookingError(
-            "The Order UUID in the path must look like e11429ea-467f-4270-ab62-e47368996fe8."
-        )
+            "The Order UUID in the path must look like e11429ea-467f-4270-ab62-e47368996fe8, and"
+            " is not of zeros only."
+        ) from error
     return uuid
 
 
@@ -172,26 +157,11 @@ def _partner(request: web.Request) -> str:
     partners: Sequence[str] = request.headers.getall("Booking-Partner", ())
     if not partners:
         return DEFAULT
-    partner = partners[0]
-    if (
-        len(partners) > 1
-        or not 0 < len(partner) <= _PARTNER_LENGTH
-        or not partner.isprintable()
-        or "|" in partner
-    ):
+    try:
+        # Several are no name, whatever each of them is.
+        partner: str = usable(partners[0] if len(partners) == 1 else None, Partner, "header")
+    except OpenBookingError as error:
         raise OpenBookingError(
             "Booking-Partner must be one header of 1 to 200 printable characters without «|»."
-        )
+        ) from error
     return partner
-
-
-def _usable_id(value: str, place: str) -> str:
-    try:
-        return msgspec.convert(value, Id)
-    except msgspec.ValidationError as error:
-        raise OpenBookingError(_with_place(str(error), place)) from error
-
-
-def _with_place(problem: str, place: str) -> str:
-    """End a complaint of msgspec with its place: it leaves out the top one."""
-    return f"{problem}." if " - at `" in problem else f"{problem} - at `{place}`."

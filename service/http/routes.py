@@ -23,6 +23,7 @@ from service.errors import (
     TooManyRequestsError,
     TotalPaymentDueMismatchError,
     UnableToProcessOrderItemError,
+    UnexpectedOrderTypeError,
     UnknownOrderError,
 )
 from service.http import (
@@ -49,8 +50,10 @@ from service.model import (
     OrderRequest,
     PaymentWindowRequest,
     ProposalPatch,
+    QuoteRequest,
     Registration,
     SellerPolicy,
+    SellerPolicyRequest,
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -105,6 +108,7 @@ _OF_THE_FEED: Final = ("afterTimestamp", "afterId")
 _LEASE: Final = Events("lease.granted", "lease.refused", logging.DEBUG)
 _QUOTE_ERRORS: Final = (
     OrderAlreadyExistsError,
+    UnexpectedOrderTypeError,
     TooManyRequestsError,
     TemporarilyUnableToProduceOrderQuoteError,
 )
@@ -112,6 +116,7 @@ _BOOKING_ERRORS: Final = (
     OpportunityHasInsufficientCapacityError,
     UnableToProcessOrderItemError,
     OrderAlreadyExistsError,
+    UnexpectedOrderTypeError,
     TotalPaymentDueMismatchError,
     TemporarilyUnableToCreateOrderError,
 )
@@ -141,7 +146,7 @@ ROUTES: Final = (
         Scope.LEASE,
         step="c1",
         parameters=(*_OF_AN_ORDER, "Prefer"),
-        takes=OrderRequest,
+        takes=QuoteRequest,
         gives={200: OrderQuote, 409: OrderQuote},
         refuses=_QUOTE_ERRORS,
         events=_LEASE,
@@ -153,7 +158,7 @@ ROUTES: Final = (
         Scope.LEASE,
         step="c2",
         parameters=(*_OF_AN_ORDER, "Prefer"),
-        takes=OrderRequest,
+        takes=QuoteRequest,
         gives={200: OrderQuote, 409: OrderQuote},
         refuses=_QUOTE_ERRORS,
         events=_LEASE,
@@ -307,7 +312,7 @@ ROUTES: Final = (
         Scope.ADMIN,
         step="policy",
         parameters=("seller",),
-        takes=SellerPolicy,
+        takes=SellerPolicyRequest,
         gives={200: SellerPolicy},
         events=Events("seller.policy_set", "request.refused"),
     ),

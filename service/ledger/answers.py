@@ -164,7 +164,9 @@ def _item(
 
 def _incomplete(row: Row) -> IncompleteOrderItemError:
     missing = "acceptedOffer" if row.opportunity else "orderedItem"
-    return IncompleteOrderItemError(f"The OrderItem at position {row.position} has no {missing}.")
+    return IncompleteOrderItemError(
+        f"The OrderItem at position {row.position} has no {missing} with an @id."
+    )
 
 
 def _error(row: Row, said: Availability, shortage: Shortage) -> OpenBookingError:

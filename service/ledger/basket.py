@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import Raw, UnsetType
 
-from service.errors import OpenBookingError
-from service.model import OrderRequest, Thing, identity
+from service.errors import OpenBookingError, UnexpectedOrderTypeError
+from service.input import types_of
+from service.model import ItemPart, OrderRequest, QuoteRequest, identity
 from service.store import Item, OrderKey, digest
+
+_ORDER_TYPES: Final = frozenset({"OrderQuote", "OrderProposal", "Order"})
+_LONGEST_TYPE: Final = 100
 
 
 class Row(NamedTuple):
@@ -60,33 +66,71 @@ class Basket(NamedTuple):
         return self
 
 
-def read_basket(request: OrderRequest) -> Basket:
+def check_type(request: QuoteRequest, expected: str) -> None:
+    """Refuse a body that says that it is another kind of Order (contract, rule 4).
+
+    Args:
+        request: As decoded.
+        expected: `OrderQuote`, `OrderProposal` or `Order`.
+
+    Raises:
+        UnexpectedOrderTypeError: It is one of the other two.
+
+    """
+    if not request.type or bytes(request.type) == b'"%b"' % expected.encode():
+        return
+    said = _ORDER_TYPES.intersection(types_of(request.type))
+    if said and expected not in said:
+        raise UnexpectedOrderTypeError(
+            f"$.@type: this endpoint takes an {expected}, not an {min(said)}."
+        )
+
+
+def read_basket(request: QuoteRequest) -> Basket:
     """Return the OrderItems of a request as the ledger works with them.
 
     Args:
         request: As decoded; a missing `position` is the item's index (contract, rule 24).
 
     Raises:
-        OpenBookingError: There is no `orderedItem`, or two OrderItems have the same position.
+        OpenBookingError: There is no `orderedItem`, or two OrderItems have the same position or
+            `@id`.
 
     """
     if request.ordered_item is None:
         raise OpenBookingError("$.orderedItem: the list of OrderItems is missing.")
     rows: dict[int, Row] = {}
+    ids: set[str] = set()
     for index, item in enumerate(request.ordered_item):
-        position = index if item.position is None else item.position
+        position = index if item.position is None else int(item.position)
         if position in rows:
             message = f"$.orderedItem[{index}].position: another OrderItem has position {position}"
             raise OpenBookingError(message)
-        opportunity, offer = item.ordered_item, item.accepted_offer
+        if item.id is not None:
+            if item.id in ids:
+                message = f"$.orderedItem[{index}].@id: another OrderItem has the id {item.id}"
+                raise OpenBookingError(message)
+            ids.add(item.id)
+        opportunity = item.ordered_item
         rows[position] = Row(
             position,
-            identity(opportunity) if opportunity else "",
-            opportunity.type if isinstance(opportunity, Thing) else "",
-            identity(offer) if offer else "",
+            identity(opportunity),
+            _type(opportunity.type) if isinstance(opportunity, ItemPart) else "",
+            identity(item.accepted_offer),
             item.id or "",
         )
     return Basket.of([rows[position] for position in sorted(rows)])
+
+
+def _type(said: Raw | UnsetType) -> str:
+    """Return the name of a type, to be told where nothing better is known; `""` if it is none."""
+    return _name(text) if said and len(text := bytes(said)) <= _LONGEST_TYPE else ""
+
+
+@lru_cache(maxsize=256)
+def _name(text: bytes) -> str:
+    name = "".join(types_of(text)[:1])
+    return name if name.isascii() and name.replace(":", "").isalpha() else ""
 
 
 def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> str:
@@ -99,18 +143,15 @@ def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> st
         basket: Its OrderItems.
         request: The body; of `customer` nothing but this digest is kept.
 
-    Raises:
-        OpenBookingError: `customer` is not valid JSON.
-
     """
     try:
         # The same customer may come with other white space or in another order of names.
-        customer = msgspec.json.decode(request.customer) if request.customer else None
-    except msgspec.DecodeError as error:
-        message = f"$.customer: {error}"
-        raise OpenBookingError(message) from error
+        customer = msgspec.json.decode(request.customer or b"null")
+        details = msgspec.json.encode(customer, order="deterministic").decode()
+    except (msgspec.MsgspecError, RecursionError):
+        # It has a number that no computer counts with, or the like: it is compared as it came.
+        details = bytes(request.customer or b"null").decode()
     items = [f"{row.position}\t{row.opportunity}\t{row.offer}\t{row.id}" for row in basket.rows]
-    details = msgspec.json.encode(customer, order="deterministic").decode()
     return digest(*order, *items, details)
 
 

@@ -17,7 +17,7 @@ from service.errors import (
     UnknownOrderError,
 )
 from service.ledger import answers, bodies
-from service.ledger.basket import Basket, booking_digest, read_basket, total_due
+from service.ledger.basket import Basket, booking_digest, check_type, read_basket, total_due
 from service.ledger.refusals import booking_refusal, refusals
 from service.ledger.register import Register
 from service.model import (
@@ -28,6 +28,7 @@ from service.model import (
     OrderQuote,
     OrderRequest,
     ProposalPatch,
+    QuoteRequest,
 )
 from service.settings import Settings
 from service.store import (
@@ -102,7 +103,7 @@ class Ledger(Register):
         self._grace_seconds = settings.rejection_grace_seconds
 
     async def quote(
-        self, key: OrderKey, step: Step, request: OrderRequest, *, strict: bool = False
+        self, key: OrderKey, step: Step, request: QuoteRequest, *, strict: bool = False
     ) -> Quoted:
         """Make the Order's lease match its OrderItems: C1 and C2 (contract, rules 1–14).
 
@@ -116,9 +117,11 @@ class Ledger(Register):
             OrderAlreadyExistsError: The UUID is that of an Order or OrderProposal (rule 17).
             TooManyRequestsError: The Booking Partner has as many leases as it may (rule 14).
             OpenBookingError: There are no OrderItems, or two have the same position.
+            UnexpectedOrderTypeError: The body is another kind of Order (rule 4).
             TemporarilyUnableToProduceOrderQuoteError: Redis does not answer (rule 25).
 
         """
+        check_type(request, "OrderQuote")
         basket = read_basket(request)
         with refusals(TemporarilyUnableToProduceOrderQuoteError):
             said = await self._orders.quote(
@@ -187,9 +190,11 @@ class Ledger(Register):
             TotalPaymentDueMismatchError: The guaranteed prices make another sum (rule 18).
             TooManyRequestsError: The Booking Partner has as many leases as it may (rule 14).
             OpenBookingError: There is no OrderItem, or two have the same position.
+            UnexpectedOrderTypeError: The body is another kind of Order (rule 4).
             TemporarilyUnableToCreateOrderError: Redis does not answer (rule 25).
 
         """
+        check_type(request, "OrderProposal")
         basket = read_basket(request).not_empty()
         digest = booking_digest(key, basket, request)
         with refusals(TemporarilyUnableToCreateOrderError):
@@ -210,7 +215,7 @@ class Ledger(Register):
 
         Args:
             key: The Order's name.
-            patch: With the new `orderProposalStatus`.
+            patch: With the new `orderProposalStatus`; without one nothing changes.
 
         Raises:
             UnknownOrderError: There is no such OrderProposal.
@@ -218,6 +223,11 @@ class Ledger(Register):
             TemporarilyUnableToUpdateOrderError: Redis does not answer (rule 25).
 
         """
+        if patch.order_proposal_status is None:
+            with refusals(TemporarilyUnableToUpdateOrderError):
+                if (await self._orders.record(key)).state != "proposed":
+                    raise NoSuchOrderError
+            return
         status = bodies.without_namespace(patch.order_proposal_status)
         if status not in _DECISIONS:
             allowed = ", ".join(answers.OPENACTIVE + decision for decision in _DECISIONS)
@@ -245,9 +255,11 @@ class Ledger(Register):
             OrderCreationFailedError: The OrderProposal was rejected.
             TotalPaymentDueMismatchError: The guaranteed prices make another sum (rule 18).
             OpenBookingError: There is no OrderItem, or two have the same position.
+            UnexpectedOrderTypeError: The body is another kind of Order (rule 4).
             TemporarilyUnableToCreateOrderError: Redis does not answer (rule 25).
 
         """
+        check_type(request, "Order")
         if request.ordered_item is None:
             basket, digest = await self._proposed(key), ""
         else:
@@ -300,7 +312,7 @@ class Ledger(Register):
             if item.id is not None:
                 named.append(Cancellation("id", item.id, status))
             elif item.position is not None:
-                named.append(Cancellation("position", item.position, status))
+                named.append(Cancellation("position", int(item.position), status))
             else:
                 raise OpenBookingError(f"{place}: name the OrderItem by its @id or its position.")
         with refusals(TemporarilyUnableToUpdateOrderError):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from service.errors import OpenBookingError, UnknownOpportunityError
+from service.input import version_text
 from service.ledger.answers import error_body
 from service.model import (
     EntryError,
@@ -96,24 +97,25 @@ async def _registered(
     catalogue: Catalogue, entry: OpportunityRegistration, seller: str | None
 ) -> int:
     """Register one Opportunity or pool, after what can be judged without the store."""
-    named = identity(entry.seller) if entry.seller else None
+    named = identity(entry.seller)
     if named and seller and named != seller:
         raise OpenBookingError(f"$.seller: {named} is not the Seller of this request, {seller}.")
-    maximum, remaining = spaces(entry)
+    maximum, remaining = entry.spaces()
     capacity = remaining if maximum is None else maximum
     if capacity is None:
         raise OpenBookingError("$.maximumAttendeeCapacity: the capacity is missing.")
-    pools = {pool.id: pool.spaces for pool in entry.capacity_pools}
-    if len(pools) < len(entry.capacity_pools) or (pools and entry.type == POOL):
+    drawn = entry.capacity_pools or []
+    pools = {pool.id: int(pool.spaces or 1) for pool in drawn}
+    if len(pools) < len(drawn) or (pools and entry.kind == POOL):
         raise OpenBookingError("$.capacityPools: name each pool once, and none for a pool.")
     return await catalogue.register(
         named or seller or DEFAULT_SELLER,
         entry.id,
-        kind=entry.type,
+        kind=entry.kind,
         capacity=capacity,
         booked=0 if remaining is None else max(0, capacity - remaining),
-        modified=entry.modified,
-        offers={offer.id: price_text(offer) for offer in entry.offers},
+        modified=version_text(entry.modified),
+        offers={offer.id: price_text(offer) for offer in entry.offers or ()},
         pools=pools,
     )
 
@@ -123,11 +125,3 @@ def price_text(offer: OfferRegistration) -> str:
     if offer.price is None:
         return ""
     return f"{offer.price:f} {offer.price_currency or ''}".rstrip()
-
-
-def spaces(entry: OpportunityRegistration) -> tuple[int | None, int | None]:
-    """Return the maximum and the remaining spaces, by whichever names they were given."""
-    attendees = (entry.maximum_attendee_capacity, entry.remaining_attendee_capacity)
-    uses = (entry.maximum_uses, entry.remaining_uses)
-    first, second = (uses, attendees) if entry.type == "Slot" else (attendees, uses)
-    return second if first == (None, None) else first

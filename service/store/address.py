@@ -16,7 +16,7 @@ from service.store.errors import UnusableServerError
 CLIENT_NAME: Final = "lease-service"
 
 _URL: Final = re.compile(r"(?P<base>rediss?|unix)(\+(?P<kind>sentinel|cluster))?://(?P<rest>.*)")
-_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:(?P<port>\d{1,5}))?")
+_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:(?P<port>[0-9]{1,5}))?")
 _PORTS: Final = {"sentinel": 26379, "cluster": 6379}
 _CONNECTION_SETTINGS: Final = {
     "client_name": CLIENT_NAME,
