@@ -81,7 +81,7 @@ class Reception:
     async def _order(self, method: str, kind: str, customer: int, spaces: int = 0) -> Answer:
         item = {"orderedItem": CLASS, "acceptedOffer": OFFER}
         body = {"orderedItem": [item] * spaces} if spaces else None
-        return await self._call(method, f"/{kind}/{UUID(int=customer)}", body)
+        return await self._call(method, f"/{kind}/{UUID(int=customer + 1)}", body)
 
     async def _call(self, method: str, path: str, body: object = None) -> Answer:
         async with self._session.request(method, path, json=body) as response:

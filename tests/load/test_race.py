@@ -158,6 +158,7 @@ WAYS: list[Callable[[Reception, int, Sold], Coroutine[object, object, Answer]]] 
 async def book(desk: Reception, number: int, spaces: int, sold: Sold) -> Answer:
     """B, and when it succeeds B again: it is one booking (rule 17)."""
     answer = await desk.b(number, spaces)
+    assert answer.status in {201, 409}
     if answer.status == 201:
         sold[number] = spaces
         again = await desk.b(number, spaces)

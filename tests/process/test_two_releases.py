@@ -52,7 +52,7 @@ def test_two_releases_serve_the_same_orders(
             (old, "PUT", f"/order-quotes/{uuid.uuid4()}", ITEMS, 409),
             (old, "DELETE", f"/order-quotes/{quote}", None, 204),
             (new, "DELETE", f"/orders/{order}", None, 204),
-            (old, "GET", f"/orders/{order}", None, 404),
+            (old, "GET", f"/orders/{order}", None, 410),
         )
         for program, method, path, body, status in calls:
             assert program.call(method, path, body).status == status, (method, path)

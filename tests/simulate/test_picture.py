@@ -1,4 +1,4 @@
-"""What the README shows of a simulation: its words and its picture."""
+"""What docs/simulate.md shows of a simulation: its words and its picture."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 from tests.process.program import ROOT, Program
 from tests.simulate.test_program import simulate
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "simulate.md"
 PICTURE = ROOT / "docs" / "images" / "flash-sale.png"
 RENEWS = bool(os.environ.get("UPDATE_PICTURES"))
 
@@ -18,8 +18,8 @@ _SHOWN = re.compile(r"(?<=\nlease-service simulate\n```\n\n```text\n).*?(?=\n```
 
 
 @pytest.mark.timeout(300)
-def test_the_readme_shows_a_run(short_folder: Path) -> None:
-    """The README shows what a flash sale prints; UPDATE_PICTURES=1 renews it."""
+def test_the_page_shows_a_run(short_folder: Path) -> None:
+    """docs/simulate.md shows what a flash sale prints; UPDATE_PICTURES=1 renews it."""
     listen = "127.0.0.1:8080" if RENEWS else "127.0.0.1:0"
     shorter = ["--duration", "2", "--think-seconds", "0.1", "--lease-seconds", "1"]
     with Program(short_folder, LEASE_LISTEN=listen, LEASE_DATA_DIR=":memory:") as program:
@@ -27,9 +27,9 @@ def test_the_readme_shows_a_run(short_folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     printed = "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n")
     if RENEWS:
-        README.write_text(_SHOWN.sub(lambda _: printed, README.read_text()))
+        PAGE.write_text(_SHOWN.sub(lambda _: printed, PAGE.read_text()))
         shutil.copy(short_folder / "out" / "overview.png", PICTURE)
-    [shown] = _SHOWN.findall(README.read_text())
+    [shown] = _SHOWN.findall(PAGE.read_text())
     assert labels(shown) == labels(printed)
     assert shown.splitlines()[-1].startswith("verify: no oversell: ")
 
