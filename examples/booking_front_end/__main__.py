@@ -11,23 +11,27 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import web
 
 from examples.booking_front_end.app import opened
 from examples.booking_front_end.customers import trickle
 from examples.booking_front_end.keys import CATALOGUE, SELLERS
-from examples.booking_front_end.settings import Settings
+from examples.booking_front_end.settings import Settings, SettingsError
 from examples.booking_front_end.stock import STOCKS
+from service.client import LeaseService
+from service.errors import OpenBookingError
 
 _START_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.05
 _PUBLISHED_AT_ONCE: Final = 500
+_FAILED: Final = 500
 
 # A rejected OrderProposal keeps its spaces for a while: OpenActive's suite expects that they do
 # not come back at once.
@@ -42,14 +46,19 @@ _SERVICE: Final = {
 
 def main() -> None:
     """Run it until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="booking_front_end", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="booking_front_end", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--stock", choices=[*STOCKS], help="what is sold from the start")
     parser.add_argument("--customers", action="store_true", help="let simulated Customers come")
     arguments = parser.parse_args()
     ended = contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError)
     with ended, tempfile.TemporaryDirectory() as folder:
-        settings = Settings.from_environ(Path(folder))
-        asyncio.run(_run(settings, arguments.stock, customers=arguments.customers))
+        try:
+            settings = Settings.from_environ(os.environ, Path(folder))
+            asyncio.run(_run(settings, arguments.stock, customers=arguments.customers))
+        except (SettingsError, OpenBookingError) as error:
+            sys.exit(f"booking_front_end: {error}")
 
 
 async def _run(settings: Settings, stock: str | None, *, customers: bool) -> None:
@@ -57,15 +66,22 @@ async def _run(settings: Settings, stock: str | None, *, customers: bool) -> Non
     if (task := asyncio.current_task()) is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with contextlib.AsyncExitStack() as resources:
-        if "FRONT_END_SERVICE_URL" not in os.environ:
+        if settings.starts_service:
             await resources.enter_async_context(_service(settings.service_url))
-        app = await resources.enter_async_context(opened(settings))
+        try:
+            app = await resources.enter_async_context(opened(settings))
+        except sqlite3.Error as error:
+            raise SettingsError(f"FRONT_END_DATABASE={settings.database}: {error}") from error
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         resources.push_async_callback(runner.cleanup)
         if stock is not None:
             await _publish(app, settings, stock)
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            taken = f"FRONT_END_LISTEN={settings.host}:{settings.port}"
+            raise SettingsError(f"{taken}: {error.strerror}") from error
         sys.stdout.write(_screen(settings))
         sys.stdout.flush()
         await (trickle(settings, app[CATALOGUE]) if customers else asyncio.Event().wait())
@@ -88,7 +104,7 @@ async def _publish(app: web.Application, settings: Settings, stock: str) -> None
 async def _service(url: str) -> AsyncIterator[None]:
     """Run the lease service, in a session of its own so that it ends last."""
     if await _is_ready(url):
-        sys.exit(f"There is a service at {url} already: name it as FRONT_END_SERVICE_URL.")
+        raise SettingsError(f"a service runs at {url} already: set FRONT_END_SERVICE_URL={url}")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -110,16 +126,19 @@ async def _until_ready(url: str, process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(_START_SECONDS):
         while not await _is_ready(url):
             if process.returncode is not None:
-                sys.exit("The lease service did not start; it says why above.")
+                # It has said why.
+                sys.exit(process.returncode or 1)
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _is_ready(url: str) -> bool:
     try:
-        async with ClientSession() as session, session.get(f"{url}/readyz") as response:
-            return response.ok
-    except ClientError:
-        return False
+        async with LeaseService.connect(url, patience_seconds=0) as service:
+            await service.policy("default")
+    except OpenBookingError as error:
+        # Whatever it refuses, it answers.
+        return error.status_code < _FAILED
+    return True
 
 
 def _screen(settings: Settings) -> str:

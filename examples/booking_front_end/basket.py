@@ -157,21 +157,32 @@ def _look_up(line: Line, opportunities: dict[str, Opportunity], seller: str) -> 
     if offer is None:
         raise UnknownOfferError("The Opportunity has no such Offer.")
     line.offer = offer
-    _check_time(line.opportunity, offer)
+    _check_sale(line.opportunity, offer)
 
 
-def _check_time(opportunity: Opportunity, offer: dict[str, Any]) -> None:
-    left = time_until(opportunity.child)
-    if left < timedelta(0):
-        raise OpportunityOfferPairNotBookableError("It has begun.")
+def _check_sale(opportunity: Opportunity, offer: dict[str, Any]) -> None:
+    child = opportunity.child
+    status = child.get("eventStatus") or opportunity.parent.get("eventStatus") or ""
     window = offer.get("validFromBeforeStartDate")
-    if window is not None and left > duration(window):
+    if status.endswith(("EventCancelled", "EventPostponed")):
+        raise OpportunityOfferPairNotBookableError("It is cancelled or postponed.")
+    if _end(child) < datetime.now(UTC):
+        raise OpportunityOfferPairNotBookableError("It is over.")
+    if offer.get("openBookingInAdvance") == pricing.UNAVAILABLE:
+        raise OpportunityOfferPairNotBookableError("This Offer cannot be booked in advance.")
+    if window is not None and time_until(child) > duration(window):
         raise OpportunityOfferPairNotBookableError(f"It can be booked from {window} before it.")
 
 
 def time_until(child: dict[str, Any]) -> timedelta:
     """Return how long it is until an Opportunity begins."""
     return datetime.fromisoformat(child["startDate"]) - datetime.now(UTC)
+
+
+def _end(child: dict[str, Any]) -> datetime:
+    if "endDate" in child:
+        return datetime.fromisoformat(child["endDate"])
+    return datetime.fromisoformat(child["startDate"]) + duration(child.get("duration", "PT0S"))
 
 
 def duration(text: str) -> timedelta:

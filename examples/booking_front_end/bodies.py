@@ -16,7 +16,7 @@ from examples.booking_front_end.errors import (
     PatchContainsExcessivePropertiesError,
 )
 from service.errors import OpenBookingError
-from service.model import Id, Reference, identity
+from service.model import Reference, identity
 
 T = TypeVar("T")
 
@@ -24,6 +24,8 @@ NO_BROKER: Final = "https://openactive.io/NoBroker"
 RESELLER: Final = "https://openactive.io/ResellerBroker"
 
 Thing = dict[str, Any]
+
+_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Total(Struct, frozen=True):
@@ -88,8 +90,8 @@ class OrderBody(Struct, frozen=True, rename="camel"):
 class ItemPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """An OrderItem to cancel."""
 
-    id: Id = field(name="@id")
-    type: str = field(name="@type", default="OrderItem")
+    id: str = field(name="@id")
+    type: Any = field(name="@type", default=None)
     order_item_status: str = field(name="orderItemStatus", default="")
 
 
@@ -98,16 +100,18 @@ class OrderPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
     ordered_item: list[ItemPatch] = field(name="orderedItem", default=[])
     context: Any = field(name="@context", default=None)
-    type: str = field(name="@type", default="Order")
+    type: Any = field(name="@type", default=None)
+    id: Any = field(name="@id", default=None)
 
 
 class ProposalPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """What a Customer may change of an OrderProposal."""
 
-    order_proposal_status: str = field(name="orderProposalStatus", default="")
-    order_customer_note: str = field(name="orderCustomerNote", default="")
+    order_proposal_status: str | None = field(name="orderProposalStatus", default=None)
+    order_customer_note: str | None = field(name="orderCustomerNote", default=None)
     context: Any = field(name="@context", default=None)
-    type: str = field(name="@type", default="OrderProposal")
+    type: Any = field(name="@type", default=None)
+    id: Any = field(name="@id", default=None)
 
 
 async def read(request: web.Request, kind: type[T]) -> T:
@@ -119,14 +123,24 @@ async def read(request: web.Request, kind: type[T]) -> T:
 
     """
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        return msgspec.convert(_understood(_decode(await request.read())), kind)
     except msgspec.ValidationError as error:
         problem = f"{error}."
         if "unknown field" in problem:
             raise PatchContainsExcessivePropertiesError(problem) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         problem = f"{error}."
     raise OpenBookingError(problem)
+
+
+def _understood(said: Any) -> Any:  # noqa: ANN401 - JSON has no type
+    """Return what was said, without the properties of custom namespaces (`acme:x`)."""
+    match said:
+        case dict():
+            return {name: _understood(value) for name, value in said.items() if ":" not in name}
+        case list():
+            return [_understood(each) for each in said]
+    return said
 
 
 async def digest(request: web.Request) -> str:

@@ -46,7 +46,8 @@ class Draft(NamedTuple):
             **self.body.parties(),
             "seller": self.seller,
             "bookingService": BOOKING_SERVICE,
-            "orderedItem": items,
+            # No property is empty (Open Booking API, «Model»).
+            **({"orderedItem": items} if items else {}),
             **pricing.totals(
                 (item for item in items if "error" not in item), self.seller["taxMode"]
             ),

@@ -12,6 +12,7 @@ from examples.booking_front_end.answers import MEDIA_TYPE, answer
 from examples.booking_front_end.authentication import partner_of
 from examples.booking_front_end.catalogue import remaining_name
 from examples.booking_front_end.keys import SETTINGS, STORAGE
+from examples.booking_front_end.settings import Settings
 from examples.booking_front_end.storage import from_json
 from service.errors import OpenBookingError, UnknownOrIncorrectEndpointError
 
@@ -41,7 +42,12 @@ _NOT_IN_A_FEED: Final = {
     "payment",
     "lease",
 }
-_NOT_IN_A_FEED_ITEM: Final = {"position", "attendee", "orderItemIntakeFormResponse"}
+_NOT_IN_A_FEED_ITEM: Final = {
+    "position",
+    "attendee",
+    "orderItemIntakeFormResponse",
+    "orderedItem",
+}
 
 
 async def open_feed(request: web.Request) -> web.Response:
@@ -84,8 +90,9 @@ async def _of_partner(request: web.Request, kind: str) -> web.Response:
         _after(request),
         _PAGE,
     )
+    settings = request.app[SETTINGS]
     items = [
-        _item(kind, row["uuid"], row, None if row["deleted"] else _told(from_json(row["current"])))
+        _item(kind, row["uuid"], row, None if row["deleted"] else _in_feed(row, settings))
         for row in rows
     ]
     return answer(_page(request, items), media_type=MEDIA_TYPE)
@@ -121,17 +128,15 @@ def _item(kind: str, id_: str, row: Row, data: dict[str, Any] | None) -> dict[st
     return item | ({"state": "deleted"} if data is None else {"state": "updated", "data": data})
 
 
-def _told(order: dict[str, Any]) -> dict[str, Any]:
-    """Return an Order as its feed tells of it."""
+def _in_feed(row: Row, settings: Settings) -> dict[str, Any]:
+    order = from_json(row["current"])
     told = {name: value for name, value in order.items() if name not in _NOT_IN_A_FEED}
-    told["orderedItem"] = [_told_item(item) for item in order["orderedItem"]]
+    told["orderedItem"] = [_item_in_feed(item, settings) for item in order["orderedItem"]]
     return told
 
 
-def _told_item(item: dict[str, Any]) -> dict[str, Any]:
+def _item_in_feed(item: dict[str, Any], settings: Settings) -> dict[str, Any]:
     told = {name: value for name, value in item.items() if name not in _NOT_IN_A_FEED_ITEM}
-    opportunity = told["orderedItem"]
-    if "facilityUse" in opportunity:
-        facility = opportunity["facilityUse"]["@id"]
-        told["orderedItem"] = {**opportunity, "facilityUse": facility}
+    if settings.feeds_opportunities:
+        told["orderedItem"] = {name: item["orderedItem"][name] for name in ("@type", "@id")}
     return told

@@ -21,6 +21,8 @@ from service.model import OrderItem
 async def complete_draft(request: web.Request, body: OrderBody) -> Draft:
     """Return what is to be booked or proposed, at the prices that its lease guarantees."""
     drafted = await draft(request, body, customer=True)
+    if not drafted.lines:
+        raise OpenBookingError("$.orderedItem is missing.")
     try:
         held = await request.app[SERVICE].look_at_quote(drafted.order)
     except UnknownOrderError:

@@ -50,9 +50,11 @@ async def patch(request: web.Request) -> web.Response:
     """Let the Customer reject an OrderProposal."""
     order, records = order_of(request), request.app[RECORDS]
     asked = await read(request, ProposalPatch)
-    if asked.order_proposal_status != CUSTOMER_REJECTED:
+    if asked.order_proposal_status not in {None, CUSTOMER_REJECTED}:
         raise PatchNotAllowedOnPropertyError(f"Only {CUSTOMER_REJECTED} is allowed.")
     async with records.lock(order):
         await records.get(order, PROPOSAL)
-        await records.carry_out(Intent(order, "decide", {"status": CUSTOMER_REJECTED}))
+        # A note by itself changes nothing.
+        if asked.order_proposal_status is not None:
+            await records.carry_out(Intent(order, "decide", {"status": CUSTOMER_REJECTED}))
     return nothing()

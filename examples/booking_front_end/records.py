@@ -53,8 +53,6 @@ _NOT_ABOUT_THE_ORDER: Final = {401, 403, 408, 421, 429}
 _PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
 
-_NAMED: Final = "seller = ? AND partner = ? AND uuid = ? AND kind = ?"
-
 _log = structlog.stdlib.get_logger(__name__)
 
 Thing = dict[str, Any]
@@ -139,7 +137,7 @@ class Records:
                 await self._settle(unfinished)
                 unfinished = None
             rows = await self._storage.rows(
-                "SELECT * FROM record WHERE partner = ? AND uuid = ?", *order[1:]
+                "SELECT * FROM record WHERE (partner, uuid) = (?, ?)", *order[1:]
             )
             own = {row["kind"]: _record(row) for row in rows if row["seller"] == order.seller}
             is_anothers = unfinished is not None or len(own) < len(rows)
@@ -182,7 +180,8 @@ class Records:
 
     async def find(self, order: OrderName, kind: str = ORDER) -> Record | None:
         """Return an Order or an OrderProposal of this Seller, if there is one."""
-        row = await self._storage.row(f"SELECT * FROM record WHERE {_NAMED}", *order, kind)  # noqa: S608 - a constant
+        query = "SELECT * FROM record WHERE (seller, partner, uuid, kind) = (?, ?, ?, ?)"
+        row = await self._storage.row(query, *order, kind)
         return None if row is None else _record(row)
 
     async def get(self, order: OrderName, kind: str = ORDER) -> Thing:
@@ -205,7 +204,7 @@ class Records:
 
         """
         row = await self._storage.row(
-            "SELECT * FROM record WHERE partner = ? AND uuid = ? AND kind = ? AND deleted = 0",
+            "SELECT * FROM record WHERE (partner, uuid, kind) = (?, ?, ?) AND deleted = 0",
             partner,
             uuid,
             kind,
@@ -239,7 +238,7 @@ class Records:
         return self._locks.setdefault((order.partner, order.uuid), asyncio.Lock())
 
     async def _unfinished(self, order: OrderName) -> Row | None:
-        query = "SELECT * FROM intent WHERE partner = ? AND uuid = ?"
+        query = "SELECT * FROM intent WHERE (partner, uuid) = (?, ?)"
         return await self._storage.row(query, order.partner, order.uuid)
 
     async def _settle(self, row: Row) -> None:
@@ -389,7 +388,7 @@ def _is_unknown(error: OpenBookingError) -> bool:
 
 async def _forget(transaction: Transaction, order: OrderName) -> None:
     await transaction.execute(
-        "DELETE FROM intent WHERE seller = ? AND partner = ? AND uuid = ?", order
+        "DELETE FROM intent WHERE (seller, partner, uuid) = (?, ?, ?)", order
     )
 
 
@@ -436,7 +435,10 @@ async def _insert(transaction: Transaction, intent: Intent, kind: str) -> None:
 
 async def _delete(transaction: Transaction, order: OrderName, kind: str) -> None:
     await transaction.execute(
-        f"UPDATE record SET deleted = 1, change = ? WHERE {_NAMED} AND deleted = 0",  # noqa: S608 - a constant
+        # Only a feed that had it says that it is gone; nothing is kept of whom it was for.
+        "UPDATE record SET deleted = 1, answer = '{}', current = '{}',"
+        " change = CASE WHEN change IS NOT NULL THEN ? END"
+        " WHERE (seller, partner, uuid, kind) = (?, ?, ?, ?) AND deleted = 0",
         (await next_number(transaction, CHANGES), *order, kind),
     )
 
@@ -444,7 +446,7 @@ async def _delete(transaction: Transaction, order: OrderName, kind: str) -> None
 async def _change(
     transaction: Transaction, order: OrderName, kind: str, change: Callable[[Thing], None]
 ) -> None:
-    query = f"SELECT current FROM record WHERE {_NAMED}"  # noqa: S608 - a constant
+    query = "SELECT current FROM record WHERE (seller, partner, uuid, kind) = (?, ?, ?, ?)"
     async with transaction.execute(query, (*order, kind)) as cursor:
         row = await cursor.fetchone()
     if row is None:
@@ -452,7 +454,8 @@ async def _change(
     current = from_json(row["current"])
     change(current)
     await transaction.execute(
-        f"UPDATE record SET current = ?, change = ? WHERE {_NAMED}",  # noqa: S608 - a constant
+        "UPDATE record SET current = ?, change = ?"
+        " WHERE (seller, partner, uuid, kind) = (?, ?, ?, ?)",
         (to_json(current), await next_number(transaction, CHANGES), *order, kind),
     )
 

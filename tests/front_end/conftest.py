@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiohttp import ClientSession, web
 
 from examples.booking_front_end.app import opened
 from examples.booking_front_end.settings import Settings
+from examples.booking_front_end.storage import Storage
 from tests.conftest import make_short_folder
 from tests.front_end.broker import Broker
 from tests.process.program import Program
@@ -47,6 +49,16 @@ async def serving(settings: Settings) -> AsyncIterator[Broker]:
         host, port = runner.addresses[0][:2]
         yield Broker(session, f"http://{host}:{port}", settings.base_url)
         await runner.cleanup()
+
+
+async def edit(settings: Settings, id_: str, **properties: object) -> None:
+    """Change properties of what is sold, in the front-end's database; None takes one away."""
+    async with Storage.open(settings.database) as storage, storage.transaction() as transaction:
+        row = await storage.row("SELECT data FROM item WHERE url = ?", id_)
+        assert row is not None
+        data = {**json.loads(row["data"]), **properties}
+        text = json.dumps({name: value for name, value in data.items() if value is not None})
+        await transaction.execute("UPDATE item SET data = ? WHERE url = ?", (text, id_))
 
 
 @pytest.fixture

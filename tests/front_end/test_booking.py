@@ -11,7 +11,7 @@ from examples.booking_front_end.catalogue import Catalogue
 from examples.booking_front_end.settings import Settings
 from examples.booking_front_end.storage import Storage
 from service.client import LeaseService
-from tests.front_end.broker import API, SESSION, SLOT, Answer, Broker, new_order
+from tests.front_end.broker import API, INDIVIDUAL, SESSION, SLOT, Answer, Broker, new_order
 
 CANCELLED = "https://openactive.io/CustomerCancelled"
 
@@ -61,18 +61,83 @@ async def test_cancelled_spaces_come_back(broker: Broker, kind: str) -> None:
 
 
 async def test_a_deleted_order_is_gone(broker: Broker) -> None:
-    """Deleting an Order returns its spaces, may be repeated, and is told by the Orders feed."""
+    """Deleting an Order returns its spaces, and may be repeated."""
     id_, order = await broker.create(), new_order()
     await broker.b(order, id_)
     await broker.sees(id_, 9)
     for _ in range(2):
         assert (await broker.call("DELETE", f"{API}/orders/{order}")).status == 204
     await broker.sees(id_, 10)
-    assert (await broker.feed(f"{API}/orders-rpde"))[order]["state"] == "deleted"
+    # It was never in the feed, so its Broker need not be told there.
+    assert not await broker.feed(f"{API}/orders-rpde")
     assert (await broker.call("GET", f"{API}/orders/{order}")).status == 404
     assert (await broker.b(order, id_)).body["@type"] == "OrderAlreadyExistsError"
     unknown = await broker.call("DELETE", f"{API}/orders/{new_order()}")
     assert (unknown.status, unknown.body["@type"]) == (404, "UnknownOrderError")
+
+
+async def test_a_deletion_is_told_where_the_order_was(broker: Broker) -> None:
+    """An Order that was in the Orders feed is there as deleted, with nothing of it."""
+    id_, order = await broker.create(), new_order()
+    booked = await broker.b(order, id_, id_)
+    await cancel(broker, booked, 0)
+    assert (await broker.feed(f"{API}/orders-rpde"))[order]["state"] == "updated"
+    assert (await broker.call("DELETE", f"{API}/orders/{order}")).status == 204
+    item = (await broker.feed(f"{API}/orders-rpde"))[order]
+    assert (item["state"], "data" in item) == ("deleted", False)
+
+
+async def test_a_deleted_order_leaves_no_person_behind(broker: Broker, settings: Settings) -> None:
+    """What is kept of a deleted Order is its UUID."""
+    order = new_order()
+    await broker.b(order, await broker.create())
+    await broker.call("DELETE", f"{API}/orders/{order}")
+    async with Storage.open(settings.database) as storage:
+        (row,) = await storage.rows("SELECT * FROM record")
+    assert order in tuple(row)
+    assert "@example.com" not in str(tuple(row))
+
+
+@pytest.mark.parametrize("kind", [SESSION, SLOT, INDIVIDUAL])
+async def test_a_feed_names_opportunities_only(broker: Broker, kind: str) -> None:
+    """An Order in its feed has its Opportunities' `@type` and `@id`, and no `position`."""
+    id_, order = await broker.create(kind), new_order()
+    booked = await broker.b(order, id_)
+    assert [item["position"] for item in booked.body["orderedItem"]] == [0]
+    await broker.act("CustomerNotice", booked)
+    (item,) = (await broker.feed(f"{API}/orders-rpde"))[order]["data"]["orderedItem"]
+    type_ = booked.body["orderedItem"][0]["orderedItem"]["@type"]
+    assert item["orderedItem"] == {"@type": type_, "@id": id_}
+    assert "position" not in item
+
+
+async def test_a_position_belongs_to_a_request(broker: Broker) -> None:
+    """Order Status has no `position`, the Opportunities in full, and the answer to B keeps it."""
+    id_, order = await broker.create(), new_order()
+    booked = await broker.b(order, id_, id_)
+    (first, second) = (await broker.call("GET", f"{API}/orders/{order}")).body["orderedItem"]
+    assert "position" not in first
+    assert first["orderedItem"] == second["orderedItem"]
+    assert "superEvent" in first["orderedItem"]
+    assert (await broker.b(order, id_, id_)).text == booked.text
+    id_, proposal = await broker.create(flow="Approval"), new_order()
+    proposed = await broker.p(proposal, id_)
+    assert [item["position"] for item in proposed.body["orderedItem"]] == [0]
+    (item,) = (await broker.call("GET", f"{API}/order-proposals/{proposal}")).body["orderedItem"]
+    assert "position" not in item
+
+
+async def test_an_empty_quote_has_no_items(broker: Broker) -> None:
+    """Rule 10: without OrderItems everything is released, and no property is empty."""
+    id_, order = await broker.create(), new_order()
+    await broker.c2(order, id_)
+    await broker.sees(id_, 9)
+    for step in (broker.c1, broker.c2):
+        quoted = await step(order)
+        assert quoted.status == 200
+        assert not {"orderedItem", "lease", "payment"} & {*quoted.body}
+        assert [] not in quoted.body.values()
+    await broker.sees(id_, 10)
 
 
 @pytest.mark.parametrize(

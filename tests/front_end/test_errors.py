@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.front_end.broker import API, CUSTOMER, Answer, Broker, new_order
+from examples.booking_front_end.settings import Settings
+from tests.front_end.broker import API, CUSTOMER, SLOT, Answer, Broker, new_order, offer_of
+from tests.front_end.conftest import edit
 from tests.front_end.test_booking import CANCELLED, cancel
 
 PARTIES = [
@@ -62,6 +65,74 @@ async def test_what_cannot_be_booked(broker: Broker, criterion: str, type_: str)
     id_ = await broker.create(criterion=criterion)
     for answer in (await broker.c1(new_order(), id_), await broker.b(new_order(), id_)):
         assert (answer.status, answer.errors()) == (409, [type_])
+
+
+def at(minutes: int) -> str:
+    """Return an instant that is so many minutes ahead."""
+    return f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.mark.parametrize(
+    ("properties", "is_bookable"),
+    [
+        ({"eventStatus": "https://schema.org/EventCancelled"}, False),
+        ({"eventStatus": "https://schema.org/EventPostponed"}, False),
+        ({"eventStatus": "EventCancelled"}, False),
+        ({"eventStatus": "https://schema.org/EventRescheduled"}, True),
+        ({"eventStatus": None}, True),
+        ({"startDate": -30, "endDate": 30}, True),
+        ({"startDate": -90, "endDate": -30}, False),
+        ({"startDate": -30, "endDate": 30, "duration": "PT10M"}, True),
+        ({"startDate": -30, "endDate": None, "duration": "PT1H"}, True),
+        ({"startDate": -90, "endDate": None, "duration": "PT1H"}, False),
+        ({"startDate": -30, "endDate": None, "duration": None}, False),
+        ({"startDate": 30, "endDate": None, "duration": None}, True),
+    ],
+)
+async def test_what_is_called_off_or_over_cannot_be_booked(
+    broker: Broker, settings: Settings, properties: dict[str, Any], *, is_bookable: bool
+) -> None:
+    """Rule 30: until its end an event is bookable, unless it is cancelled or postponed."""
+    id_ = await broker.create()
+    changed = {
+        name: at(value) if isinstance(value, int) else value for name, value in properties.items()
+    }
+    await edit(settings, id_, **changed)
+    for step in (broker.c1, broker.c2, broker.p, broker.b):
+        answer = await step(new_order(), id_)
+        if is_bookable:
+            assert answer.status in {200, 201}
+        else:
+            assert (answer.status, answer.errors()) == (
+                409,
+                ["OpportunityOfferPairNotBookableError"],
+            )
+
+
+async def test_a_series_may_be_called_off(broker: Broker, settings: Settings) -> None:
+    """Rule 30: a session without an `eventStatus` has its series'."""
+    id_ = await broker.create()
+    await edit(settings, id_, eventStatus=None)
+    series = id_.partition("/events/")[0]
+    await edit(settings, series, eventStatus="https://schema.org/EventCancelled")
+    assert (await broker.c1(new_order(), id_)).errors() == ["OpportunityOfferPairNotBookableError"]
+
+
+async def test_an_offer_may_be_closed(broker: Broker, settings: Settings) -> None:
+    """Rule 30: an Offer whose `openBookingInAdvance` is Unavailable cannot be booked."""
+    id_ = await broker.create(SLOT)
+    offer = {"@type": "Offer", "@id": offer_of(id_), "price": 1, "priceCurrency": "GBP"}
+    unavailable = {"openBookingInAdvance": "https://openactive.io/Unavailable"}
+    await edit(settings, id_, offers=[offer | unavailable])
+    assert (await broker.c1(new_order(), id_)).errors() == ["OpportunityOfferPairNotBookableError"]
+
+
+@pytest.mark.parametrize("step", ["p", "b"])
+async def test_nothing_cannot_be_booked(broker: Broker, step: str) -> None:
+    """P and B without OrderItems are refused, and say what is missing."""
+    answer = await getattr(broker, step)(new_order())
+    assert said(answer) == (400, "OpenBookingError")
+    assert "$.orderedItem" in answer.body["description"]
 
 
 async def test_an_error_leaves_the_rest_leased(broker: Broker) -> None:
@@ -153,6 +224,46 @@ async def test_patches(broker: Broker) -> None:
     assert await patch(order, f"{item}-0-") == (500, "OrderItemIdInvalidError")
     assert await patch(new_order(), item) == (500, "OrderItemNotWithinOrderError")
     assert await patch(order, f"{item}9") == (500, "OrderItemNotWithinOrderError")
+
+
+CUSTOM = {"acme:reason": "ill", "beta:note": {"acme:x": None}}
+
+
+@pytest.mark.parametrize(("of_order", "of_item"), [(CUSTOM, {}), ({}, CUSTOM), (CUSTOM, CUSTOM)])
+async def test_extensions_are_ignored_in_a_patch(
+    broker: Broker, of_order: dict[str, Any], of_item: dict[str, Any]
+) -> None:
+    """Properties of a custom namespace are no part of what a PATCH would change."""
+    booked = await broker.b(new_order(), await broker.create())
+    item = {"@type": "OrderItem", "@id": booked.body["orderedItem"][0]["@id"], **of_item}
+    items = [item | {"orderItemStatus": CANCELLED}]
+    body = {"@type": "Order", "@id": booked.body["@id"], "orderedItem": items, **of_order}
+    path = f"{API}/orders/{booked.body['identifier']}"
+    assert (await broker.call("PATCH", path, body)).status == 204
+    current = (await broker.call("GET", path)).body
+    assert current["orderedItem"][0]["orderItemStatus"] == CANCELLED
+    assert "acme" not in str(current)
+
+
+async def test_patches_of_a_proposal(broker: Broker) -> None:
+    """A Customer may reject, or leave a note, and change nothing else."""
+    proposed = await broker.p(new_order(), await broker.create(flow="Approval"))
+    path = f"{API}/order-proposals/{proposed.body['identifier']}"
+    status = {"orderProposalStatus": "https://openactive.io/CustomerRejected"}
+    note = {"@type": "OrderProposal", "@id": proposed.body["@id"], "orderCustomerNote": "Sorry."}
+    other = await broker.call("PATCH", path, status | {"customer": CUSTOMER})
+    assert said(other) == (400, "PatchContainsExcessivePropertiesError")
+    accepted = {"orderProposalStatus": "https://openactive.io/SellerAccepted"}
+    assert said(await broker.call("PATCH", path, accepted)) == (
+        400,
+        "PatchNotAllowedOnPropertyError",
+    )
+    assert (await broker.call("PATCH", path, note | CUSTOM)).status == 204
+    unknown = await broker.call("PATCH", f"{API}/order-proposals/{new_order()}", note)
+    assert said(unknown) == (404, "UnknownOrderError")
+    assert (await broker.call("GET", path)).body["orderProposalStatus"].endswith("Confirmation")
+    assert (await broker.call("PATCH", path, status | note | CUSTOM)).status == 204
+    assert (await broker.call("GET", path)).body["orderProposalStatus"].endswith("Rejected")
 
 
 async def test_the_edge(broker: Broker) -> None:

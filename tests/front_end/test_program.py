@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -19,7 +20,18 @@ import pytest
 from tests.process.program import ROOT, eventually
 from tests.servers import free_port
 
+COMMAND = [sys.executable, "-m", "examples.booking_front_end"]
 ALLOWED = {"service.client", "service.errors", "service.model"}
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """Return an environment with these settings and none else."""
+    inherited = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(("LEASE_", "FRONT_END_"))
+    }
+    return inherited | {"TMPDIR": str(folder)} | settings
 
 
 class FrontEnd:
@@ -29,13 +41,11 @@ class FrontEnd:
         """Start it."""
         self.service = f"127.0.0.1:{free_port()}"
         self.address = f"127.0.0.1:{free_port()}"
-        inherited = {name: text for name, text in os.environ.items() if "LEASE_" not in name}
-        addresses = {"LEASE_LISTEN": self.service, "FRONT_END_LISTEN": self.address}
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "examples.booking_front_end", *options],
+                [*COMMAND, *options],
                 cwd=ROOT,
-                env=inherited | addresses | {"TMPDIR": str(folder)},
+                env=environment(folder, LEASE_LISTEN=self.service, FRONT_END_LISTEN=self.address),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -83,6 +93,80 @@ def test_a_demo_moves_and_ends(demo: FrontEnd, number: signal.Signals) -> None:
     assert demo.process.wait(30) == 0
     with pytest.raises(urllib.error.URLError):
         demo.get(demo.service, "/livez")
+
+
+def refused(folder: Path, **settings: str) -> str:
+    """Start a front-end that cannot start, and return the one line that it says."""
+    done = subprocess.run(
+        [*COMMAND, "--stock", "demo"],
+        cwd=ROOT,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in {1, 2}
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@pytest.fixture
+def used() -> Iterator[str]:
+    """Give an address at which something listens that is no lease service."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_used_port_is_one_line(short_folder: Path, used: str) -> None:
+    """Where its address is taken, the demo says which one, and ends with the service."""
+    service = f"127.0.0.1:{free_port()}"
+    line = refused(short_folder, LEASE_LISTEN=service, FRONT_END_LISTEN=used)
+    assert used in line
+    assert "FRONT_END_LISTEN" in line
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(service.rpartition(":")[2])))
+
+
+def test_a_used_port_of_the_service_is_one_line(short_folder: Path, used: str) -> None:
+    """Where the service's address is taken by something else, the service's line is the one."""
+    free = f"127.0.0.1:{free_port()}"
+    assert used in refused(short_folder, LEASE_LISTEN=used, FRONT_END_LISTEN=free)
+
+
+def test_a_second_demo_is_one_line(demo: FrontEnd, short_folder: Path) -> None:
+    """Where a service runs already, it is not started again beside it."""
+    free = f"127.0.0.1:{free_port()}"
+    line = refused(short_folder, LEASE_LISTEN=demo.service, FRONT_END_LISTEN=free)
+    assert "FRONT_END_SERVICE_URL" in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("FRONT_END_LISTNE", "127.0.0.1:1", "FRONT_END_LISTEN?"),
+        ("FRONT_END_SERVICE", "http://127.0.0.1:1", "FRONT_END_SERVICE_URL?"),
+        ("FRONT_END_DB", "x", "FRONT_END_"),
+        ("FRONT_END_LISTEN", "127.0.0.1", "FRONT_END_LISTEN"),
+        ("FRONT_END_LISTEN", "127.0.0.1:many", "FRONT_END_LISTEN"),
+        ("FRONT_END_LISTEN", "127.0.0.1:70000", "FRONT_END_LISTEN"),
+        ("FRONT_END_DATABASE", "/nowhere/at/all.sqlite3", "FRONT_END_DATABASE"),
+        ("FRONT_END_SERVICE_URL", "127.0.0.1:8080", "FRONT_END_SERVICE_URL"),
+        ("FRONT_END_URL", "example.com", "FRONT_END_URL"),
+        ("FRONT_END_FEED_OPPORTUNITY", "false", "FRONT_END_FEED_OPPORTUNITIES?"),
+        ("FRONT_END_FEED_OPPORTUNITIES", "maybe", "FRONT_END_FEED_OPPORTUNITIES"),
+        ("LEASE_LISTNE", "127.0.0.1:1", "LEASE_LISTEN?"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    short_folder: Path, variable: str, text: str, expected: str
+) -> None:
+    """A misspelt variable is refused with the nearest right one, a wrong value with its name."""
+    ports = {name: f"127.0.0.1:{free_port()}" for name in ("LEASE_LISTEN", "FRONT_END_LISTEN")}
+    line = refused(short_folder, **ports | {variable: text})
+    assert variable in line
+    assert expected in line
 
 
 def test_only_the_client_is_used() -> None:
