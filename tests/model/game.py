@@ -32,6 +32,7 @@ from tests.model.strategies import (
     seller_policy,
 )
 from tests.model.words import Price, Refused, Thing
+from tests.servers import RedisServer
 
 # The year 2100: what a script lets Redis remove, Redis itself will not remove meanwhile.
 BEGINNING = 4_102_444_800_000_000
@@ -41,7 +42,7 @@ class Game(RuleBasedStateMachine):
     """Two Sellers, two Booking Partners and four customers, for never enough spaces."""
 
     runner: asyncio.Runner
-    url: str
+    server: RedisServer
     count_step: Callable[[], None]
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Game(RuleBasedStateMachine):
             maximum_hold_seconds=300,
             rejection_grace_seconds=grace_seconds,
         )
-        self.player = Player(self.runner, self.url, settings)
+        self.player = Player(self.runner, self.server, settings)
         self.player.set_clock(self.time)
         self.models = {
             name: Seller(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from datetime import datetime
@@ -34,6 +35,8 @@ from service.store.sweep import DueList
 from service.sweeper import Sweeper
 from service.verify import Report, Verifier
 from tests.model.words import RESERVED, Answer, Item, Price, Refused
+from tests.servers import RedisServer
+from tests.wire import Wire
 
 Result = TypeVar("Result")
 
@@ -41,6 +44,7 @@ _TIME = "call('TIME')"
 _FAKE_TIME = "call('LRANGE', 'clock', 0, 1)"
 
 
+@functools.cache
 def on_fake_time() -> dict[str, Script]:
     """Return every script with its one clock replaced by a key that the test writes."""
     sources = {verb: source_of(verb) for verb in SIGNATURES}
@@ -79,10 +83,11 @@ class FakeSurvey(Survey):
 class Player:
     """Plays the contract's calls, and says what is answered as the model does."""
 
-    def __init__(self, runner: asyncio.Runner, url: str, settings: Settings) -> None:
+    def __init__(self, runner: asyncio.Runner, server: RedisServer, settings: Settings) -> None:
         """Begin on an empty server."""
         self._runner = runner
-        self._url = url
+        self._url = server.url
+        self._wire = Wire(server.socket)
         self._settings = settings
         self._keys = Keys(settings.key_prefix, settings.partitions)
         self._scripts = on_fake_time()
@@ -92,12 +97,13 @@ class Player:
     def close(self) -> None:
         """End without a trace in memory, as a replica does that stops."""
         self.run(self._batcher.close())
+        self._wire.close()
 
     def restart(self, *, forgets_scripts: bool) -> None:
         """Go on as another replica, maybe on a server that forgot its scripts."""
         if forgets_scripts:
             self.command("SCRIPT", "FLUSH")
-        self.close()
+        self.run(self._batcher.close())
         self._open()
 
     def _open(self) -> None:
@@ -122,17 +128,13 @@ class Player:
             ]
             raise Refused(type(error).__name__, items, error.retry_after) from error
 
-    def command(self, *parts: str | int) -> Any:
+    def command(self, *words: str | int) -> Any:
         """Send Redis a command."""
-        return self.commands([parts])[0]
+        return self.commands([words])[0]
 
-    def commands(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+    def commands(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
         """Send Redis commands, all at once."""
-
-        async def send() -> list[Any]:
-            return await asyncio.gather(*(self._batcher.command(*parts) for parts in commands))
-
-        return self._runner.run(send())
+        return self._wire.commands(commands)
 
     # Calls whose answers are no OrderItems
 
@@ -201,10 +203,13 @@ class Player:
         partition = self._keys.seller(seller).partition
         refs = [self._keys.ref(seller, id_) for id_ in ids]
         fields = ("capacity", "booked", "leased")
-        hashes = self.commands([("HMGET", partition.opportunity(ref), *fields) for ref in refs])
-        holds = self.commands(
-            [("ZRANGE", partition.holds(ref), 0, -1, "WITHSCORES") for ref in refs]
+        replies = self.commands(
+            [
+                *(("HMGET", partition.opportunity(ref), *fields) for ref in refs),
+                *(("ZRANGE", partition.holds(ref), 0, -1, "WITHSCORES") for ref in refs),
+            ]
         )
+        hashes, holds = replies[: len(refs)], replies[len(refs) :]
         found: list[tuple[int, int, int] | None] = []
         for (capacity, booked, leased), flat in zip(hashes, holds, strict=True):
             spaces = [_first_number(member.decode()) for member in flat[::2]]

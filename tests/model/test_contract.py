@@ -381,7 +381,7 @@ def test_the_scripts_do_what_the_contract_says(valkey_server, count):
     with asyncio.Runner() as runner:
         table = {
             "runner": runner,
-            "url": valkey_server.url,
+            "server": valkey_server,
             "count_step": staticmethod(count_step),
         }
         run_state_machine_as_test(
