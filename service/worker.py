@@ -16,7 +16,7 @@ import uvloop
 from aiohttp import TraceConfig
 
 from service import telemetry
-from service.http import BROADCAST, READINESS, TokensFile, create_admin_app, create_app
+from service.http import TokensFile, create_admin_app, create_app
 from service.http.serving import serving
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
@@ -149,12 +149,19 @@ async def _serve(assignment: Assignment) -> int:
     dashboard = _dashboard(nodes, settings)
     file = assignment.tokens
     tokens = None if file is None else file.tokens
-    api = create_app(ledger, settings, tokens, CapacityFeed(feed), dashboard, observer=meter)
-    admin = create_admin_app(ledger, settings, meter)
+    api = create_app(
+        ledger,
+        settings,
+        tokens,
+        CapacityFeed(feed),
+        dashboard,
+        observer=meter,
+        around=tracing.around if tracing else None,
+    )
+    admin = create_admin_app(api.services)
     trace_configs = [tracing.of_client()] if tracing else []
     async with contextlib.AsyncExitStack() as resources:
         if tracing:
-            api.middlewares.insert(0, tracing.middleware)
             await resources.enter_async_context(tracing.until_the_end())
         resources.push_async_callback(nodes.close)
         await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
@@ -183,13 +190,12 @@ async def _serve(assignment: Assignment) -> int:
             return UNUSABLE
         await ending
         checking.cancel()
-        for app in (api, admin):
-            app[READINESS].draining = True
+        api.services.draining = True
         # An orphan hurries: it has no Valkey any more, and its successor waits for the port.
         if not assignment.lifeline.is_broken():
             await asyncio.sleep(settings.drain_seconds)
         # They would be in flight for ever.
-        api[BROADCAST].close()
+        api.services.broadcast.close()
     return 0
 
 

@@ -2,14 +2,10 @@
 
 from service.http.access import Tokens, TokensFile, TokensFileError
 from service.http.app import create_admin_app, create_app
-from service.http.keys import BROADCAST, READINESS, Readiness
 from service.http.routes import STEPS
 
 __all__ = [
-    "BROADCAST",
-    "READINESS",
     "STEPS",
-    "Readiness",
     "Tokens",
     "TokensFile",
     "TokensFileError",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Iterator
 from typing import Final
 
 import structlog
 
-from service.errors import OpenBookingError
 from service.http.observer import Observer
 
 _QUIET_SECONDS: Final = 1.0
@@ -17,40 +13,19 @@ _QUIET_SECONDS: Final = 1.0
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class ShedError(Exception):
-    """A call is refused because there are too many; the log counts these instead of listing."""
-
-    def __init__(self, error: OpenBookingError) -> None:
-        """Refuse with `error`."""
-        super().__init__(error.description)
-        self.error = error
-
-
 class InFlight:
-    """The requests that are being answered, and how many there may be.
-
-    aiohttp throws away what it receives once it shuts down, and with it the rest of a body that is
-    on its way: whoever stops a server waits here first.
-    """
+    """The requests that wait for the service, and not for their clients; and how many may."""
 
     def __init__(self, limit: int, observer: Observer) -> None:
-        """Begin with none.
-
-        Args:
-            limit: Beyond so many no more are to be taken on.
-            observer: Is told of every one.
-
-        """
+        """Begin with none; tell `observer` of each."""
         self._observer = observer
         self._limit = limit
         self._count = 0
-        self._streams = 0
-        self._none: asyncio.Event | None = None
 
     @property
     def is_full(self) -> bool:
-        """Whether there are more than there may be, the one that asks included."""
-        return self._count - self._streams > self._limit
+        """Whether there are as many as there may be."""
+        return self._count >= self._limit
 
     def enter(self) -> None:
         """Count a request in."""
@@ -61,25 +36,6 @@ class InFlight:
         """Count a request out."""
         self._count -= 1
         self._observer.changed_in_flight(-1)
-        if self._none is not None and not self._count:
-            self._none.set()
-
-    @contextlib.contextmanager
-    def streaming(self) -> Iterator[None]:
-        """Leave out of the limit a request that is answered for as long as its client likes."""
-        self._streams += 1
-        try:
-            yield
-        finally:
-            self._streams -= 1
-
-    async def finish(self, seconds: float) -> None:
-        """Return when none is left, or after so many seconds."""
-        if self._count:
-            self._none = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._none.wait()
 
 
 class Tally:

@@ -1,7 +1,7 @@
-"""One connection of a client: who answers it, how long it may dawdle, what it hears beside HTTP.
+"""One connection of a client: how long it may dawdle, and what it hears beside HTTP.
 
-aiohttp waits for a request, for its body, and for an answer to be taken as long as the client
-likes. Here one look a second at every connection ends that, and costs a request nothing.
+aiohttp waits for a request, and for an answer to be taken, as long as the client likes. Here one
+look a second at every connection ends that, and costs a request nothing.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-import uuid
-from collections.abc import Coroutine
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from service.errors import InternalApplicationError, OpenBookingError
-from service.http.lane import Lane, packed
 from service.http.response import refusal
+
+if TYPE_CHECKING:
+    from service.http.context import Request
 
 LINE_BYTES: Final = 65_536
 """The longest request line: one with a hundred long ids in its query still fits."""
@@ -34,13 +33,18 @@ HEADERS: Final = 100
 HEAD_SECONDS: Final = 10.0
 """How long a request's line and headers may take; the first ones, from the connection on."""
 
-MOVE_SECONDS: Final = 20.0
-"""How long a body, or an answer, may take for the next `MOVE_BYTES`."""
+TAKE_SECONDS: Final = 20.0
+"""How long a client may take for the next `TAKE_BYTES` of an answer."""
 
-MOVE_BYTES: Final = 1024
+TAKE_BYTES: Final = 1024
 
+# A front-end keeps its connections; whoever closes one first makes a request fail now and then, so
+# that is to be the client. A little more than an hour is more than proxies keep them.
+_IDLE_SECONDS: Final = 3630.0
+# What is left of a body that was refused is read for so long, or the answer would be lost.
+_LINGER_SECONDS: Final = 5.0
+_GRACE_SECONDS: Final = 0.05
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
-_REQUEST_TIMEOUT: Final = 408
 _HEADERS_TOO_LARGE: Final = 431
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -49,88 +53,69 @@ _log = structlog.stdlib.get_logger(__name__)
 class Connection(web.RequestHandler):
     """aiohttp's side of a connection, with an end to its patience.
 
-    What it looks at is aiohttp's own state, which has no other name: tests/http/test_connection.py
-    notices when that changes.
+    Attributes:
+        request: The one that is being answered.
+        requests: How many there have been.
+        is_for_this_machine: Whether requests that name another host are refused (rule 26).
+
     """
 
-    __slots__ = ("_answering", "_doing", "_lane", "_mark", "_received", "_since")
-
-    def __init__(self, manager: web.Server, lane: Lane, **options: object) -> None:
-        """Wait for a client.
-
-        Args:
-            manager: aiohttp's own.
-            lane: Is asked first whether it takes a request.
-            options: As aiohttp has them.
-
-        """
-        super().__init__(manager, **options)  # type: ignore[arg-type] # they are passed on as they are
+    def __init__(
+        self,
+        server: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_for_this_machine: bool = False,
+    ) -> None:
+        """Wait for a client of `server`."""
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type] # None is no log, whatever its type says
+            auto_decompress=False,
+            keepalive_timeout=_IDLE_SECONDS,
+            lingering_time=_LINGER_SECONDS,
+            max_line_size=LINE_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
+        )
+        self.request: Request | None = None
+        self.is_for_this_machine = is_for_this_machine
+        self.requests = 0
         self._received = 0
+        self._is_held_back = False
         self._doing: tuple[str, int] = ("", 0)
         self._mark = 0
         self._since = 0.0
-        self._lane = lane
-        self._answering: asyncio.Task[None] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
         self._received += len(data)
-        # aiohttp's own loop is not to wake before the lane was asked.
-        waiter, self._waiter = self._waiter, None
         super().data_received(data)
-        self._waiter = waiter
-        if self._messages and self._answering is None:
-            self._go_on()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # as asyncio has it: aiohttp closes
+        """Answer what came before the client stopped sending; return whether it still listens."""
+        if self.ssl_context is not None:
+            return False
+        # What has just come may not have begun to be answered yet.
+        asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._end_when_answered)
+        return True
+
+    def pause_reading(self) -> None:
+        """Let the client wait."""
+        self._is_held_back = True
+        super().pause_reading()
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
         """Read on after a pause; aiohttp asks for it after every body, pause or not."""
-        if self._reading_paused:
+        if self._is_held_back:
+            self._is_held_back = False
             super().resume_reading(resume_parser)
 
-    def _go_on(self) -> None:
-        """Have the next request answered, on the lane or by aiohttp, which waits for it."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        message, payload = self._messages[0]
-        answer = None
-        # Where aiohttp has paused the client, it is also the one to go on.
-        if isinstance(message, RawRequestMessage) and not (
-            self._buffer_paused or self._reading_paused
-        ):
-            answer = self._lane.take(self, message, payload)
-        if answer is None:
-            waiter.set_result(None)
-            return
-        self._messages.popleft()
-        assert self._parser is not None  # noqa: S101 - it is connected
-        self._parser.message_consumed()
-        # It is not idle, nor will it be for long after this.
-        self._keepalive = True
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self._answering = self._loop.create_task(self._answer(answer))
-
-    async def _answer(self, answer: Coroutine[None, None, web.Response]) -> None:
-        """Answer one request on the lane, and go on to the next."""
-        try:
-            response = await answer
-            if self.transport is not None:
-                self.transport.write(packed(response))
-            if self.writing_paused:
-                await self._drain_helper()
-        except ConnectionError:
-            return
-        except Exception as error:  # noqa: BLE001 - the client is not to wait for ever
-            _log.error("request.failed", exc_info=error)
-            self.force_close()
-            return
-        self._answering = None
-        if self.transport is None:
-            return
-        if response.keep_alive is False:
-            self.transport.close()
-        elif self._messages:
-            self._go_on()
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the client."""
+        super().connection_lost(exc)
+        self.request = None
 
     def look(self, now: float) -> None:
         """End the connection if its client is too slow; call this about once a second.
@@ -140,19 +125,25 @@ class Connection(web.RequestHandler):
 
         """
         what, progress = self._state()
-        doing = (what, self._request_count)
+        doing = (what, self.requests)
         if doing != self._doing:
             self._doing, self._since, self._mark = doing, now, progress
         elif what == "wait":
-            if progress == self._mark and self._request_count:
+            if progress == self._mark and self.requests:
                 # Between two requests it may be silent for as long as aiohttp keeps it.
                 self._since = now
             elif now - self._since >= HEAD_SECONDS:
                 self.force_close()
-        elif what and now - self._since >= MOVE_SECONDS:
-            if progress - self._mark < MOVE_BYTES:
-                self._give_up(what)
+        elif what and now - self._since >= TAKE_SECONDS:
+            if progress - self._mark < TAKE_BYTES:
+                self._abort()
             self._since, self._mark = now, progress
+
+    def log_exception(self, *args: object, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - aiohttp's signature
+        """Log what failed behind the handlers; what a client sent is no failure."""
+        error = kwargs.get("exc_info")
+        if not isinstance(error, web.RequestPayloadError):
+            _log.error("request.failed", exc_info=error)
 
     def handle_error(
         self,
@@ -172,33 +163,31 @@ class Connection(web.RequestHandler):
             error = OpenBookingError("The request is no HTTP/1.1 that this service reads.")
         else:
             error = InternalApplicationError("The service failed.")
-        response = refusal(error, uuid.uuid4().hex)
+        response = refusal(error, cast("Request", request).id)
         response.force_close()
         return response
+
+    def _end_when_answered(self) -> None:
+        """Close behind the last answer to a client that sends nothing more."""
+        request = self.request
+        if request is None or (request.route is not None and request.route.lasts):
+            if self.transport is not None:
+                self.transport.close()
+            return
+        if not request.content.is_eof():
+            request.content.set_exception(ConnectionResetError("The client stopped sending."))
+        asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._end_when_answered)
 
     def _state(self) -> tuple[str, int]:
         """Return what the connection waits for its client to do, and how far that has come."""
         if self.transport is None:
             return "", 0
         if self.writing_paused:
-            return "read", -self.transport.get_write_buffer_size()
-        request = self._current_request
-        if request is not None:
-            is_ours = request.content.is_eof() or self._reading_paused or self._buffer_paused
-            return ("", 0) if is_ours else ("send", self._received)
-        return ("", 0) if self._waiter is None else ("wait", self._received)
+            return "take", -self.transport.get_write_buffer_size()
+        return ("wait", self._received) if self.request is None else ("", 0)
 
-    def _give_up(self, what: str) -> None:
-        if what == "send" and self._current_request is not None:
-            # Whoever reads the body gets this instead, and the client is told.
-            self._current_request.content.set_exception(
-                OpenBookingError(
-                    f"The body came too slowly: {MOVE_BYTES} bytes in {MOVE_SECONDS:g} s are the"
-                    " least.",
-                    status=_REQUEST_TIMEOUT,
-                )
-            )
-        elif self.transport is not None:
+    def _abort(self) -> None:
+        if self.transport is not None:
             # What it has not taken is thrown away, by the kernel too, which would keep megabytes.
             sock = self.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)

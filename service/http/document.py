@@ -22,7 +22,7 @@ from service.errors import (
 )
 from service.http.examples import ANSWERS, REQUESTS, UUID
 from service.http.links import AFTER, link
-from service.http.request import JSON_TYPES, STREAM_TYPES
+from service.http.media import JSON_TYPES, STREAM_TYPES
 from service.http.routes import ROUTES, Route
 from service.ledger import error_body
 from service.ledger.feed import MEDIA_TYPE as RPDE_MEDIA_TYPE

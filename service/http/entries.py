@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
-from aiohttp import web
 
 from service.errors import OpenBookingError
 from service.http.access import Grant
-from service.http.request import STREAM_TYPES, check_media_type, decode
+from service.http.body import read_chunks
+from service.http.context import Request
+from service.http.request import decode
 from service.ledger import DEFAULT_SELLER, Entry
 from service.model import OpportunityRegistration, identity
 
@@ -31,7 +32,7 @@ _WITHIN: Final = re.compile(_SKIP % ((rb"\[\]{}",) * 3), re.DOTALL)
 _Piece = bytes | OpenBookingError
 
 
-async def read_entries(request: web.Request, limit: int) -> AsyncIterator[Entry]:
+async def read_entries(request: Request, limit: int) -> AsyncIterator[Entry]:
     """Start to read a registration: a JSON array where the first character is `[`, else NDJSON.
 
     Args:
@@ -43,11 +44,10 @@ async def read_entries(request: web.Request, limit: int) -> AsyncIterator[Entry]
         early where the client goes away.
 
     Raises:
-        OpenBookingError: The body is empty or of another media type.
+        OpenBookingError: The body is empty.
 
     """
-    check_media_type(request, STREAM_TYPES)
-    chunks = _chunks(request)
+    chunks = read_chunks(request)
     async for chunk in chunks:
         if start := chunk.lstrip(_BLANK):
             if start.startswith(b"["):
@@ -78,14 +78,6 @@ async def granted_entries(
             except OpenBookingError as error:
                 allowed = error
         yield index, allowed
-
-
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.content.iter_any():
-            yield chunk
-    except (web.RequestPayloadError, ConnectionError):
-        return
 
 
 async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

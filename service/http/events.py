@@ -10,17 +10,17 @@ from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
 from service.http.broadcast import TooSlowError
+from service.http.context import Request
 from service.http.feed import cursor_of, parse_cursor
-from service.http.keys import BROADCAST, FEED, IN_FLIGHT, NOTE
 from service.http.request import ids_of, the_seller
-from service.http.response import sign
+from service.http.response import Response, sign
 from service.ledger.feed import Cursor
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a listener may take nothing before it is dropped."""
 
 _LAST_EVENT_ID: Final = "Last-Event-ID"
-_HEADERS: Final = {
+_HEADERS: Final[dict[str, str]] = {
     hdrs.CONTENT_TYPE: "text/event-stream",
     hdrs.CACHE_CONTROL: "no-store",
     # nginx would collect events before it passes them on.
@@ -28,7 +28,7 @@ _HEADERS: Final = {
 }
 
 
-async def get(request: web.Request) -> web.StreamResponse:
+async def get(request: Request) -> web.StreamResponse:
     """Listen to what is free: the items of the capacity feed as they come, each an event.
 
     Without `Last-Event-ID` it begins now: to miss nothing, read the feed first, and go on here
@@ -36,18 +36,19 @@ async def get(request: web.Request) -> web.StreamResponse:
     Opportunities alone. Who is too slow is disconnected, and resumes where it was.
     """
     ids = ids_of(request) if "id" in request.query else []
-    wanted = request.app[FEED].ids(await the_seller(request), ids) if ids else ()
-    listening = request.app[BROADCAST].listen(_place(request), wanted)
+    wanted = request.services.feed.ids(await the_seller(request), ids) if ids else ()
+    listening = request.services.broadcast.listen(_place(request), wanted)
     async with contextlib.aclosing(listening) as stream:
         first = await anext(stream)
+        if request.method == hdrs.METH_HEAD:
+            return Response(headers=_HEADERS)
         response = web.StreamResponse(headers=_HEADERS)
-        sign(response, request[NOTE].request_id)
+        sign(response, request.id)
         await response.prepare(request)
         try:
-            with request.app[IN_FLIGHT].streaming():
-                await _send(response, first)
-                async for text in stream:
-                    await _send(response, text)
+            await _send(response, first)
+            async for text in stream:
+                await _send(response, text)
         except (TimeoutError, TooSlowError):
             # To end the response properly would mean to wait for this listener once more.
             if request.transport is not None:
@@ -58,7 +59,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _place(request: web.Request) -> Cursor | None:
+def _place(request: web.BaseRequest) -> Cursor | None:
     last = request.headers.get(_LAST_EVENT_ID)
     if not last:
         return cursor_of(request)

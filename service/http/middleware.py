@@ -1,14 +1,14 @@
-"""Around every request: its id, its token, its errors, its line in the log (contract, rule 24)."""
+"""Around every request: its id, its token, its errors, its line in the log (rule 24)."""
 
 from __future__ import annotations
 
 import logging
 import math
-import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Final
+from collections.abc import Awaitable, Collection, Iterable
+from functools import partial
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import hdrs, web
@@ -20,20 +20,23 @@ from service.errors import (
     TooManyRequestsError,
     UnknownOrIncorrectEndpointError,
 )
-from service.http.access import Scope
-from service.http.admission import ShedError, Tally
-from service.http.keys import (
-    DASHBOARD,
-    IN_FLIGHT,
-    NOTE,
-    OBSERVER,
-    READINESS,
-    TOKENS,
-    Note,
-)
-from service.http.response import REQUEST_ID_HEADER, refusal, sign
-from service.http.routes import ROUTE_OF, UNKNOWN, Route
+from service.http.access import Scope, Tokens
+from service.http.admission import Tally
+from service.http.body import read_whole
+from service.http.context import Request, Services
+from service.http.host import check_target
+from service.http.media import JSON_TYPES, STREAM_TYPES, check_accept, check_content_type
+from service.http.response import refusal
+from service.http.routes import UNKNOWN, Handler, Route, Router
 from service.model import OrderItem
+
+
+class Around(Protocol):
+    """Answers a request by having the handler answer it."""
+
+    def __call__(self, request: Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        """Return the handler's answer."""
+
 
 _TRACE_PARENT: Final = "traceparent"
 # https://www.w3.org/TR/trace-context/#traceparent-header
@@ -41,117 +44,137 @@ _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}
 _REFUSED: Final = "request.refused"
 _AWAY: Final = web.HTTPServiceUnavailable.status_code
 _RETRY_SECONDS: Final = 1
-_SANE_ID: Final = re.compile(r"[!-~]{1,128}")
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Edge:
-    """What every request of an application passes on its way in and out."""
+class App:
+    """What answers the requests of one address.
 
-    def __init__(self, app: web.Application) -> None:
-        """Look up what a request needs, once; the application has all of it by now."""
-        self._app = app
-        self._in_flight = app[IN_FLIGHT]
-        self._observer = app[OBSERVER]
-        self._readiness = app[READINESS]
-        self._tokens = app.get(TOKENS)
+    Attributes:
+        services: What its handlers share.
+        is_open: Whether it asks for no token.
+
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        services: Services,
+        tokens: Tokens | None = None,
+        around: Around | None = None,
+    ) -> None:
+        """Answer by these routes.
+
+        Args:
+            routes: What may be asked for.
+            services: What their handlers share.
+            tokens: Who may ask; None: everyone.
+            around: What every request is answered in.
+
+        """
+        self.services = services
+        self.is_open = tokens is None
+        self.find = Router(routes).find
+        self.handle = self._handle if around is None else partial(around, handler=self._handle)
+        self._tokens = tokens
+        self._in_flight = services.in_flight
         self._shed = Tally()
         # As the module has it, it is put together anew for each call.
         self._log = _log.bind()
 
-    @web.middleware
-    async def middleware(
-        self,
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    ) -> web.StreamResponse:
+    async def _handle(self, request: Request) -> web.StreamResponse:
         """Answer a request, whatever happens on the way."""
         began = time.perf_counter()
-        note = request[NOTE] = Note(_request_id(request))
-        route = ROUTE_OF.get(request.match_info.handler)
-        response: web.StreamResponse
-        is_shed = False
-        self._in_flight.enter()
         try:
-            if route is not None and route.scope is not None:
-                self._admit(request, route, route.scope, began)
-            response = await handler(request)
-        except ShedError as shed:
-            note.error, is_shed = shed.error, True
-            response = refusal(note.error, note.request_id)
-        except Exception as raised:  # noqa: BLE001 - whatever it is, the client gets an OpenBookingError
-            note.error = _as_open_booking_error(raised, _names(request, note.request_id))
-            allowed = (
-                raised.allowed_methods if isinstance(raised, web.HTTPMethodNotAllowed) else ()
-            )
-            response = refusal(note.error, note.request_id, allowed=allowed)
+            response = await self._answer(request, began)
+        except Exception as raised:
+            request.error = _as_open_booking_error(raised, request)
+            if request.writer.output_size:
+                # An answer has begun: all that can be said is that it ends here.
+                raise ConnectionResetError from raised
+            allowed = request.calls if request.route is None else ()
+            response = refusal(request.error, request.id, allowed=allowed)
         finally:
-            self._in_flight.leave()
-        if self._readiness.draining:
+            # That its client takes the answer is another matter.
+            request.connection.request = None
+        if self.services.draining:
             # The next call of this connection might come just as it is closed.
             response.force_close()
-        sign(response, note.request_id)
         seconds = time.perf_counter() - began
-        self._count(route, note, response.status, seconds)
+        self._count(request, response.status, seconds)
         # A line for each that is shed would cost more than the call.
-        if not is_shed:
-            self._record(request, route, note, response.status, seconds)
+        if not request.is_shed:
+            self._record(request, response.status, seconds)
         return response
 
-    def _admit(self, request: web.Request, route: Route, scope: Scope, now: float) -> None:
-        """Let a call of the API pass: its token allows it, and there are not too many already.
+    async def _answer(self, request: Request, now: float) -> web.StreamResponse:
+        check_target(request)
+        route = request.route
+        if route is None:
+            if request.calls:
+                raise MethodNotAllowedError(f"This endpoint does not know {request.method}.")
+            raise UnknownOrIncorrectEndpointError("There is nothing at this path; see /docs.")
+        if route.scope is not None:
+            if self._tokens is not None:
+                self._authorise(request, self._tokens, route.scope, now)
+            check_accept(request)
+        if route.takes is not None:
+            check_content_type(request, STREAM_TYPES if route.streams else JSON_TYPES)
+            if not route.streams:
+                request.body = await read_whole(request)
+        if route.scope is not None and self._in_flight.is_full:
+            self._refuse_for_load(request, route, now)
+        if route.lasts:
+            return await route.handler(request)
+        self._in_flight.enter()
+        try:
+            return await route.handler(request)
+        finally:
+            self._in_flight.leave()
 
-        Raises:
-            OpenBookingError: Its token does not allow it.
-            ShedError: There are too many, of everyone or of this token.
-
-        """
-        if self._tokens is not None:
-            grant = self._tokens.authorise(request.headers.get(hdrs.AUTHORIZATION), scope)
-            request[NOTE].grant = grant
-            if grant.pace is not None and (seconds := grant.pace.take(now)):
-                grant.shed.add("token.too_fast", now, token=grant.name)
-                raise ShedError(
-                    TooManyRequestsError(
-                        f"This token may make {grant.pace.rate:g} calls per second.",
-                        retry_after=math.ceil(seconds),
-                    )
-                )
-        if self._in_flight.is_full:
-            self._shed.add("requests.too_many", now)
-            kind = next((kind for kind in route.refuses if kind.status == _AWAY), None)
-            busy = "Too many calls at once; nothing was changed. Repeat this one a little later."
-            raise ShedError(
-                OpenBookingError(busy, status=_AWAY, retry_after=_RETRY_SECONDS)
-                if kind is None
-                else kind(busy, retry_after=_RETRY_SECONDS)
+    def _authorise(self, request: Request, tokens: Tokens, scope: Scope, now: float) -> None:
+        grant = request.grant = tokens.authorise(request.headers.get(hdrs.AUTHORIZATION), scope)
+        if grant.pace is not None and (seconds := grant.pace.take(now)):
+            grant.shed.add("token.too_fast", now, token=grant.name)
+            request.is_shed = True
+            raise TooManyRequestsError(
+                f"This token may make {grant.pace.rate:g} calls per second.",
+                retry_after=math.ceil(seconds),
             )
 
-    def _count(self, route: Route | None, note: Note, status: int, seconds: float) -> None:
+    def _refuse_for_load(self, request: Request, route: Route, now: float) -> None:
+        self._shed.add("requests.too_many", now)
+        request.is_shed = True
+        kind = next((kind for kind in route.refuses if kind.status == _AWAY), None)
+        busy = "Too many calls at once; nothing was changed. Repeat this one a little later."
+        if kind is None:
+            raise OpenBookingError(busy, status=_AWAY, retry_after=_RETRY_SECONDS)
+        raise kind(busy, retry_after=_RETRY_SECONDS)
+
+    def _count(self, request: Request, status: int, seconds: float) -> None:
         """Tell those who count; what is refused is counted with all its reasons."""
         errors: Collection[str] = ()
-        if note.error is not None or note.refused:
-            items = note.refused if note.error is None else note.error.ordered_item or ()
+        error = request.error
+        if error is not None or request.refused:
+            items = request.refused if error is None else error.ordered_item or ()
             if items:
-                self._app[DASHBOARD].count(items)
+                self.services.dashboard.count(items)
             refused = (item for item in items if isinstance(item, OrderItem) and item.error)
             errors = {reason.type for item in refused for reason in item.error or ()}
-            if note.error is not None:
-                errors.add(type(note.error).__name__)
-        step = UNKNOWN if route is None else route.step
-        self._observer.answered(step, status, errors, seconds)
+            if error is not None:
+                errors.add(type(error).__name__)
+        step = UNKNOWN if request.route is None else request.route.step
+        self.services.observer.answered(step, status, errors, seconds)
 
-    def _record(
-        self, request: web.Request, route: Route | None, note: Note, status: int, seconds: float
-    ) -> None:
+    def _record(self, request: Request, status: int, seconds: float) -> None:
         """Write one line for what changed something, or was refused."""
-        events = None if route is None else route.events
+        events = None if request.route is None else request.route.events
         if status == _AWAY:
             level = logging.ERROR
         elif events is not None:
             level = events.level
-        elif note.error is not None:
+        elif request.error is not None:
             level = logging.INFO
         else:
             return
@@ -161,47 +184,32 @@ class Edge:
         if events is not None:
             event = events.done if status < web.HTTPBadRequest.status_code else events.refused
         fields: dict[str, Any] = {
-            **_names(request, note.request_id),
+            **_names(request),
             "status": status,
             "duration_ms": round(seconds * 1000, 2),
         }
-        if note.grant is not None:
-            fields["token"] = note.grant.name
-        if note.error is not None:
-            fields["error"] = type(note.error).__name__
-            if status == _AWAY and note.error.__cause__ is not None:
+        if request.grant is not None:
+            fields["token"] = request.grant.name
+        if request.error is not None:
+            fields["error"] = type(request.error).__name__
+            if status == _AWAY and request.error.__cause__ is not None:
                 # What Redis said, such as that its memory is full; it names no person.
-                fields["reason"] = str(note.error.__cause__)
-        elif note.spaces is not None:
-            fields["spaces"] = note.spaces
+                fields["reason"] = str(request.error.__cause__)
+        elif request.spaces is not None:
+            fields["spaces"] = request.spaces
         self._log.log(level, event, **fields)
 
 
-def _request_id(request: web.Request) -> str:
-    given = request.headers.get(REQUEST_ID_HEADER)
-    if given and _SANE_ID.fullmatch(given):
-        return given
-    # Unique is enough, and asks the kernel nothing.
-    return f"{random.getrandbits(128):032x}"
-
-
-def _names(request: web.Request, request_id: str) -> dict[str, object]:
+def _names(request: Request) -> dict[str, object]:
     """Return what a line in the log is found by: the request's id, and its caller's trace."""
-    names: dict[str, object] = {"request_id": request_id}
+    names: dict[str, object] = {"request_id": request.id}
     if trace := _TRACE.fullmatch(request.headers.get(_TRACE_PARENT, "")):
         names["trace_id"] = trace[1]
     return names
 
 
-def _as_open_booking_error(raised: Exception, names: dict[str, object]) -> OpenBookingError:
-    match raised:
-        case OpenBookingError():
-            return raised
-        case web.HTTPNotFound():
-            return UnknownOrIncorrectEndpointError("There is nothing at this path; see /docs.")
-        case web.HTTPMethodNotAllowed():
-            return MethodNotAllowedError(f"This endpoint does not know {raised.method}.")
-        case web.HTTPException():
-            return OpenBookingError(f"{raised.reason}.", status=raised.status)
-    _log.error("request.failed", **names, exc_info=raised)
+def _as_open_booking_error(raised: Exception, request: Request) -> OpenBookingError:
+    if isinstance(raised, OpenBookingError):
+        return raised
+    _log.error("request.failed", **_names(request), exc_info=raised)
     return InternalApplicationError("The service failed; its log has the details.")

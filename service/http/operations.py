@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 import openapi_ui_bundles
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 from msgspec import Struct
 
-from service.http.keys import DOCUMENT, LEDGER, NOTE, OBSERVER, READINESS, SETTINGS
-from service.http.response import answer
+from service.http.context import Request
+from service.http.files import answer_file, policy
+from service.http.response import Response, answer
 
 _OURS: Final = Path(__file__).parent / "static"
 _SWAGGER_UI: Final = openapi_ui_bundles.swagger_ui.static_path
@@ -20,14 +21,7 @@ _ASSETS: Final = {
     "swagger-ui-bundle.js": _SWAGGER_UI / "swagger-ui-bundle.js",
     "favicon-32x32.png": _SWAGGER_UI / "favicon-32x32.png",
 }
-_PAGE_HEADERS: Final = {
-    hdrs.CACHE_CONTROL: "no-cache",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self';"
-    " style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS: Final = policy(style_src="'self' 'unsafe-inline'", img_src="'self' data:")
 
 
 class Health(Struct, frozen=True):
@@ -49,49 +43,45 @@ class ReadyState(Struct, frozen=True):
     components: Components
 
 
-async def livez(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler takes a request
+async def livez(request: Request) -> Response:  # noqa: ARG001 - a handler takes a request
     """Say that the process lives; it does not look at Redis."""
     return answer(Health())
 
 
-async def readyz(request: web.Request) -> web.Response:
+async def readyz(request: Request) -> Response:
     """Say whether the process wants traffic.
 
     Not while it drains; while Redis is away only where `LEASE_READY_NEEDS_REDIS` is set: a
     sidecar's readiness is its whole Pod's.
     """
-    redis_up = await request.app[LEDGER].ready()
+    redis_up = await request.services.ledger.ready()
     status: Literal["ready", "draining", "away"] = "ready"
-    if request.app[READINESS].draining:
+    if request.services.draining:
         status = "draining"
-    elif not redis_up and request.app[SETTINGS].ready_needs_redis:
+    elif not redis_up and request.services.settings.ready_needs_redis:
         status = "away"
     body = ReadyState(status, Components("up" if redis_up else "away"))
     return answer(body, status=200 if status == "ready" else 503)
 
 
-async def metrics(request: web.Request) -> web.Response:
+async def metrics(request: Request) -> Response:
     """Return what all workers have counted, as Prometheus or OpenMetrics text."""
-    if (grant := request[NOTE].grant) is not None:
+    if (grant := request.grant) is not None:
         grant.allow_everything()
-    exposition = request.app[OBSERVER].expose(request.headers.get(hdrs.ACCEPT, ""))
-    headers = {hdrs.CONTENT_TYPE: exposition.content_type}
-    return web.Response(body=exposition.body, headers=headers)
+    exposition = request.services.observer.expose(request.headers.get(hdrs.ACCEPT, ""))
+    return Response(exposition.body, headers={hdrs.CONTENT_TYPE: exposition.content_type})
 
 
-async def openapi(request: web.Request) -> web.Response:
+async def openapi(request: Request) -> Response:
     """Return this API as an OpenAPI 3.1 document."""
-    return web.Response(body=request.app[DOCUMENT], content_type="application/json")
+    return Response(request.services.document, headers={hdrs.CONTENT_TYPE: "application/json"})
 
 
-async def docs(request: web.Request) -> web.StreamResponse:  # noqa: ARG001 - as livez
+async def docs(request: Request) -> Response:
     """Show this API to a person."""
-    return web.FileResponse(_OURS / "docs.html", headers=_PAGE_HEADERS)
+    return await answer_file(request, _OURS / "docs.html", _HEADERS)
 
 
-async def docs_asset(request: web.Request) -> web.StreamResponse:
+async def docs_asset(request: Request) -> Response:
     """Return a file that `/docs` needs: nothing comes from elsewhere."""
-    path = _ASSETS.get(request.match_info["asset"])
-    if path is None:
-        raise web.HTTPNotFound
-    return web.FileResponse(path, headers=_PAGE_HEADERS)
+    return await answer_file(request, _ASSETS.get(request.name), _HEADERS)

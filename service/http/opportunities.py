@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
+from service.http.context import Request
 from service.http.entries import granted_entries, read_entries
-from service.http.keys import LEDGER, NOTE, SETTINGS
 from service.http.request import ids_of, seller_of, the_seller
-from service.http.response import answer, nothing
+from service.http.response import Response, answer, nothing
 
 
-async def put(request: web.Request) -> web.Response:
+async def put(request: Request) -> Response:
     """Register Opportunities, in a JSON array or as NDJSON of any length.
 
     The body is read as a stream and each entry stands alone: the answer counts them, and says
@@ -18,26 +16,26 @@ async def put(request: web.Request) -> web.Response:
     changes nothing.
     """
     seller = seller_of(request)
-    entries = await read_entries(request, request.app[SETTINGS].body_limit)
-    if (grant := request[NOTE].grant) is not None:
+    entries = await read_entries(request, request.services.settings.body_limit)
+    if (grant := request.grant) is not None:
         entries = granted_entries(entries, grant, seller)
-    done = await request.app[LEDGER].register(entries, seller=seller)
-    request[NOTE].spaces = done.registered + done.updated
+    done = await request.services.ledger.register(entries, seller=seller)
+    request.spaces = done.registered + done.updated
     return answer(done)
 
 
-async def get(request: web.Request) -> web.Response:
+async def get(request: Request) -> Response:
     """Look at the ledger of Opportunities, in the order of the ids asked for.
 
     What remains leaves nobody's lease out; ids that were never registered are left out.
     """
     ids = ids_of(request)
-    return answer(await request.app[LEDGER].inspect(await the_seller(request), ids))
+    return answer(await request.services.ledger.inspect(await the_seller(request), ids))
 
 
-async def delete(request: web.Request) -> web.Response:
+async def delete(request: Request) -> Response:
     """Withdraw Opportunities: their leases end, their Orders stay."""
     ids = ids_of(request)
-    await request.app[LEDGER].withdraw(await the_seller(request), ids)
-    request[NOTE].spaces = len(ids)
+    await request.services.ledger.withdraw(await the_seller(request), ids)
+    request.spaces = len(ids)
     return nothing()

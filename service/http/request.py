@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
-from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
-from service.http.keys import LEDGER, NOTE
+from service.http.context import Request
 from service.ledger import DEFAULT_SELLER, DefaultOrderKey, OrderKey
 from service.model import Id, Reference, identity
 
@@ -20,14 +19,11 @@ T = TypeVar("T")
 DEFAULT_PARTNER: Final = "default"
 """The Booking Partner of a deployment that has just one."""
 
-JSON_TYPES: Final = frozenset({"application/json", "application/vnd.openactive.booking+json"})
-STREAM_TYPES: Final = JSON_TYPES | {"application/x-ndjson", "application/jsonl"}
-
 _UUID: Final = re.compile(r"(?!0{8}(?:-0{4}){3}-0{12})[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PARTNER_LENGTH: Final = 200
 
 
-def order_key(request: web.Request, seller: Reference | None = None) -> OrderKey:
+def order_key(request: Request, seller: Reference | None = None) -> OrderKey:
     """Return the Order that a call is about: its Seller, Booking Partner and UUID.
 
     Args:
@@ -41,12 +37,12 @@ def order_key(request: web.Request, seller: Reference | None = None) -> OrderKey
     named = _allowed_seller(request, seller)
     kind = DefaultOrderKey if named is None else OrderKey
     key = kind(named or DEFAULT_SELLER, _partner(request), _order_uuid(request))
-    if (grant := request[NOTE].grant) is not None:
+    if (grant := request.grant) is not None:
         grant.allow_partner(key.partner)
     return key
 
 
-async def the_seller(request: web.Request, in_body: Reference | None = None) -> str:
+async def the_seller(request: Request, in_body: Reference | None = None) -> str:
     """Return the Seller that a call is about; `default` where it names none.
 
     Raises:
@@ -55,10 +51,10 @@ async def the_seller(request: web.Request, in_body: Reference | None = None) -> 
 
     """
     named = _allowed_seller(request, in_body)
-    return await request.app[LEDGER].default_seller() if named is None else named
+    return await request.services.ledger.default_seller() if named is None else named
 
 
-def seller_of(request: web.Request, in_body: Reference | None = None) -> str | None:
+def seller_of(request: Request, in_body: Reference | None = None) -> str | None:
     """Return the Seller that the body or `?seller=` names, which must agree; None without any.
 
     Raises:
@@ -76,7 +72,7 @@ def seller_of(request: web.Request, in_body: Reference | None = None) -> str | N
     return named
 
 
-def ids_of(request: web.Request) -> list[str]:
+def ids_of(request: Request) -> list[str]:
     """Return the ids that the query asks for, in its order.
 
     Raises:
@@ -89,7 +85,7 @@ def ids_of(request: web.Request) -> list[str]:
     return [_usable_id(value, "?id=") for value in ids]
 
 
-def wants_strict(request: web.Request) -> bool:
+def wants_strict(request: Request) -> bool:
     """Say whether the request has `Prefer: handling=strict` (RFC 7240; contract, rule 5)."""
     if "Prefer" not in request.headers:
         return False
@@ -100,26 +96,17 @@ def wants_strict(request: web.Request) -> bool:
     return False
 
 
-async def read_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T:
-    """Read a whole body, at most `LEASE_BODY_LIMIT` bytes, and decode it.
+def read_body(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+    """Decode a body that was read whole.
 
     Raises:
-        OpenBookingError: It is missing, of another type, too large (413), or not what it should
-            be; the description names the place (rule 24).
+        OpenBookingError: It is missing, or not what it should be; the description names the place
+            (rule 24).
 
     """
-    check_media_type(request, JSON_TYPES)
-    try:
-        body = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise OpenBookingError(
-            "The body is larger than this service reads.", status=413
-        ) from error
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise OpenBookingError("The body did not arrive whole.") from error
-    if not body:
+    if not request.body:
         raise OpenBookingError("The body is empty; it must be JSON.")
-    return decode(body, decoder)
+    return decode(request.body, decoder)
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -144,33 +131,15 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     raise OpenBookingError(problem)
 
 
-def check_media_type(request: web.Request, accepted: frozenset[str]) -> None:
-    """Refuse a body of another media type, or an encoded one: a small one may unpack to anything.
-
-    Raises:
-        OpenBookingError: With status 415.
-
-    """
-    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-        raise OpenBookingError("Send the body without Content-Encoding.", status=415)
-    media_type = request.headers.get(hdrs.CONTENT_TYPE)
-    if media_type is None or media_type in accepted:
-        return
-    if media_type.partition(";")[0].strip().lower() not in accepted:
-        raise OpenBookingError(
-            f"Send the body with Content-Type {' or '.join(sorted(accepted))}.", status=415
-        )
-
-
-def _allowed_seller(request: web.Request, in_body: Reference | None) -> str | None:
+def _allowed_seller(request: Request, in_body: Reference | None) -> str | None:
     seller = seller_of(request, in_body)
-    if (grant := request[NOTE].grant) is not None:
+    if (grant := request.grant) is not None:
         grant.allow_seller(seller or DEFAULT_SELLER)
     return seller
 
 
-def _order_uuid(request: web.Request) -> str:
-    uuid = request.match_info["uuid"].lower()
+def _order_uuid(request: Request) -> str:
+    uuid = request.name.lower()
     if _UUID.fullmatch(uuid) is None:
         raise OpenBookingError(
             "The Order UUID in the path must look like e11429ea-467f-4270-ab62-e47368996fe8."
@@ -178,7 +147,7 @@ def _order_uuid(request: web.Request) -> str:
     return uuid
 
 
-def _partner(request: web.Request) -> str:
+def _partner(request: Request) -> str:
     partners: Sequence[str] = request.headers.getall("Booking-Partner", ())
     if not partners:
         return DEFAULT_PARTNER

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.errors import (
     GoneError,
@@ -38,6 +39,7 @@ from service.http import (
     sellers,
 )
 from service.http.access import Scope
+from service.http.context import Request
 from service.ledger.feed import CapacityPage, Change
 from service.model import (
     Lease,
@@ -54,7 +56,7 @@ from service.model import (
     SellerPolicy,
 )
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[Request], Awaitable[web.StreamResponse]]
 _NOTHING: Final[Mapping[int, object]] = MappingProxyType({})
 
 OPERATION: Final = "operation"
@@ -85,6 +87,8 @@ class Route(NamedTuple):
         refuses: The errors that are its own, beside those that every call can have.
         events: Its events in the log; None: it changes nothing.
         step: What it is counted as in the metrics.
+        streams: Whether its body may be of any length: its handler reads it.
+        lasts: Whether its answer ends when its client likes: it is never in flight.
 
     """
 
@@ -98,6 +102,8 @@ class Route(NamedTuple):
     refuses: tuple[type[OpenBookingError], ...] = ()
     events: Events | None = None
     step: str = OPERATION
+    streams: bool = False
+    lasts: bool = False
 
 
 _OF_AN_ORDER: Final = ("seller", "Booking-Partner")
@@ -284,6 +290,7 @@ ROUTES: Final = (
         step="register",
         parameters=("seller",),
         takes=list[OpportunityRegistration],
+        streams=True,
         gives={200: Registration},
         events=Events("opportunities.registered", "request.refused"),
     ),
@@ -343,6 +350,7 @@ ROUTES: Final = (
         step="events",
         parameters=("seller", "some-id", "Last-Event-ID", *_OF_THE_FEED),
         gives={200: Change},
+        lasts=True,
     ),
     *OPERATIONS,
     Route("GET", "/openapi.json", operations.openapi, gives={200: dict[str, Any]}),
@@ -358,6 +366,40 @@ ROUTES: Final = (
     Route("GET", "/dashboard/data/pulse", dashboard.pulse, Scope.READ, step="dashboard"),
 )
 
-ROUTE_OF: Final[Mapping[object, Route]] = {route.handler: route for route in ROUTES}
 STEPS: Final = (*sorted({route.step for route in ROUTES}), UNKNOWN)
 """What requests are counted as."""
+
+
+class Router:
+    """Finds what is at a path; a `{name}` is its second part."""
+
+    _NAME_AT: Final = 2
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """Know these routes; HEAD is understood where GET is."""
+        self._calls: dict[tuple[str | None, ...], dict[str, Route]] = {}
+        for route in routes:
+            parts = route.path.split("/")
+            key = tuple(None if part.startswith("{") else part for part in parts)
+            calls = self._calls.setdefault(key, {})
+            calls[route.method] = route
+            if route.method == hdrs.METH_GET:
+                calls[hdrs.METH_HEAD] = route
+
+    def find(self, raw_path: str) -> tuple[Mapping[str, Route], str]:
+        """Return the calls at a path by their verbs, and the name in it.
+
+        Args:
+            raw_path: As it was sent, percent-encoded or not.
+
+        """
+        parts: list[str | None] = [*raw_path.split("/")]
+        if "%" in raw_path:
+            parts = [unquote(part) for part in raw_path.split("/")]
+        calls = self._calls.get(tuple(parts))
+        if calls is not None:
+            return calls, ""
+        if len(parts) > self._NAME_AT:
+            name, parts[self._NAME_AT] = parts[self._NAME_AT], None
+            return self._calls.get(tuple(parts), {}), name or ""
+        return {}, ""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from ipaddress import ip_address
 from socket import AF_UNIX, socket
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
-from service.http.connection import HEADER_BYTES, HEADERS, LINE_BYTES, Connection
-from service.http.keys import IN_FLIGHT
-from service.http.lane import Lane
+from service.http.connection import Connection
+from service.http.context import Request
+from service.http.middleware import App
 
 IN_FLIGHT_SECONDS: Final = 10.0
 """How long a request may go on after the process stopped listening."""
@@ -26,16 +29,12 @@ LOOK_SECONDS: Final = 1.0
 
 _HANDSHAKE_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0
-# A front-end keeps its connections; whoever closes one first makes a request fail now and then, so
-# that is to be the client. A little more than an hour is more than proxies keep them.
-_IDLE_SECONDS: Final = 3630.0
-# What is left of a body that was refused is read for so long, or the answer would be lost.
-_LINGER_SECONDS: Final = 5.0
+_FINISH_SECONDS: Final = 0.02
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: web.Application, sockets: Sequence[socket], tls: ssl.SSLContext | None = None
+    app: App, sockets: Sequence[socket], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[None]:
     """Serve an application; at the end stop listening, then finish what is in flight.
 
@@ -46,33 +45,36 @@ async def serving(
 
     """
     loop = asyncio.get_running_loop()
-    runner = web.AppRunner(app, shutdown_timeout=_CLOSE_SECONDS)
-    await runner.setup()
-    manager = runner.server
-    assert manager is not None  # noqa: S101 - setup has made it
-    lane = Lane(app)
 
-    def connection() -> Connection:
-        return Connection(
-            manager,
-            lane,
-            loop=loop,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=_IDLE_SECONDS,
-            lingering_time=_LINGER_SECONDS,
-            max_line_size=LINE_BYTES,
-            max_field_size=HEADER_BYTES,
-            max_headers=HEADERS,
-        )
+    def request(
+        message: RawRequestMessage,
+        payload: Any,  # noqa: ANN401 - these as aiohttp has them
+        connection: Any,  # noqa: ANN401 - as `payload`
+        *rest: Any,  # noqa: ANN401 - as `payload`
+    ) -> Request:
+        found = app.find(message.url.raw_path)
+        came = Request(app.services, found, message, payload, connection, *rest, loop)
+        connection.request = came
+        connection.requests += 1
+        return came
 
+    server = web.Server(
+        app.handle,  # type: ignore[arg-type] # it gets what the factory makes
+        request_factory=request,
+    )
     async with contextlib.AsyncExitStack() as resources:
-        resources.push_async_callback(runner.cleanup)
-        looking = asyncio.create_task(_look_for_slow_clients(manager))
+        resources.push_async_callback(server.shutdown, _CLOSE_SECONDS)
+        resources.callback(server.pre_shutdown)
+        looking = asyncio.create_task(_look_for_slow_clients(server))
         resources.callback(looking.cancel)
-        servers = [
+        listeners = [
             await loop.create_server(
-                connection,
+                partial(
+                    Connection,
+                    server,
+                    loop,
+                    is_for_this_machine=app.is_open and _is_loopback(bound),
+                ),
                 sock=bound,
                 backlog=BACKLOG,
                 ssl=(own := None if bound.family == AF_UNIX else tls),
@@ -81,16 +83,36 @@ async def serving(
             for bound in sockets
         ]
         yield
-        for server in servers:
-            server.close()
-        await app[IN_FLIGHT].finish(IN_FLIGHT_SECONDS)
+        for listener in listeners:
+            listener.close()
+        await _finish(server)
 
 
-async def _look_for_slow_clients(manager: web.Server) -> None:
+async def _finish(server: web.Server) -> None:
+    """Return when no request is open, or after `IN_FLIGHT_SECONDS`.
+
+    aiohttp throws away what it receives once it shuts down, and with it the rest of a body that is
+    on its way.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(IN_FLIGHT_SECONDS):
+            # An event instead would cost every request something.
+            while any(each.request is not None for each in _connections(server)):  # noqa: ASYNC110 - see above
+                await asyncio.sleep(_FINISH_SECONDS)
+
+
+async def _look_for_slow_clients(server: web.Server) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         now = loop.time()
-        for connection in manager.connections:
-            if isinstance(connection, Connection):
-                connection.look(now)
+        for connection in _connections(server):
+            connection.look(now)
+
+
+def _is_loopback(bound: socket) -> bool:
+    return bound.family != AF_UNIX and ip_address(bound.getsockname()[0]).is_loopback
+
+
+def _connections(server: web.Server) -> Iterator[Connection]:
+    return (each for each in server.connections if isinstance(each, Connection))

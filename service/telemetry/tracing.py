@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -25,6 +24,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from service import __version__
+from service.http.context import Request
+from service.http.routes import Handler
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, WrappedLogger
@@ -59,11 +60,9 @@ class Tracing:
         self._provider.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("service", __version__)
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def around(self, request: Request, handler: Handler) -> web.StreamResponse:
         """Be in a span while a request is answered: a child of the caller's, if it has one."""
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource else ""
+        route = request.route.path if request.route else ""
         with self._tracer.start_as_current_span(
             f"{request.method} {route}".rstrip(),
             context=propagate.extract(request.headers),
@@ -73,7 +72,7 @@ class Tracing:
         ) as span:
             response = await handler(request)
             span.set_attribute("http.response.status_code", response.status)
-            span.set_attribute("request.id", response.headers.get("X-Request-Id", ""))
+            span.set_attribute("request.id", request.id)
             if response.status >= _FAILED:
                 span.set_status(StatusCode.ERROR)
             return response

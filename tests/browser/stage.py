@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID, uuid4
 
 import msgspec
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from yarl import URL
 
 from service.http import Tokens
-from service.http.keys import BROADCAST, DASHBOARD, LEDGER
+from service.http.serving import serving
 from service.ledger import OrderKey
 from service.model import OrderRequest
 from service.redis.batcher import Batcher
@@ -46,7 +47,6 @@ class Stage:
         self.settings = Settings(**{"key_prefix": f"test-{uuid4().hex}"} | settings)
         self.batcher = Batcher(connection_factory(redis_url), deadline_seconds=0.5)
         self._app = api(self.batcher, self.settings, tokens)
-        self._runner = web.AppRunner(self._app, shutdown_timeout=0.1)
         self._resources = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -57,14 +57,12 @@ class Stage:
             partitions=self.settings.partitions,
         )
         self._resources.push_async_callback(self.batcher.close)
-        self._resources.push_async_callback(self._runner.cleanup)
-        self._resources.callback(self._close_events)
-        for work in (Sweeper(due).run(), self._app[DASHBOARD].keep_counting()):
+        bound = socket.create_server(("127.0.0.1", 0))
+        await self._resources.enter_async_context(serving(self._app, [bound]))
+        self._resources.callback(self._app.services.broadcast.close)
+        for work in (Sweeper(due).run(), self._app.services.dashboard.keep_counting()):
             self._resources.callback(asyncio.create_task(work).cancel)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         self._client = await self._resources.enter_async_context(ClientSession())
         return self
 
@@ -105,7 +103,7 @@ class Stage:
         """Make P for so many spaces."""
         key = OrderKey(SELLER, "default", str(UUID(int=customer)))
         request = msgspec.convert({"orderedItem": _items(spaces, id_)}, OrderRequest)
-        await self._app[LEDGER].propose(key, request)
+        await self._app.services.ledger.propose(key, request)
 
     async def call(self, method: str, path: str, body: object) -> int:
         """Make a call, and return the status."""
@@ -113,9 +111,6 @@ class Stage:
         async with self._client.request(method, url, json=body) as response:
             await response.read()
             return response.status
-
-    def _close_events(self) -> None:
-        self._app[BROADCAST].close()
 
 
 def _items(spaces: int, id_: str) -> list[dict[str, str]]:

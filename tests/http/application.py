@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
-from aiohttp import web
 from redis.asyncio.connection import AbstractConnection
 
 from service.http import Tokens, create_app
 from service.http import observer as http_observer
+from service.http.middleware import App, Around
 from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
@@ -31,7 +31,8 @@ def api(
     ledger: Ledger | None = None,
     feed: CapacityFeed | None = None,
     meter: Meter | None = None,
-) -> web.Application:
+    around: Around | None = None,
+) -> App:
     """Return the API over a Redis; another ledger or feed than that one's are the test's own."""
     store = Store(
         batcher,
@@ -49,6 +50,7 @@ def api(
         feed or CapacityFeed(own),
         Dashboard(overview, conflicts),
         observer=meter or http_observer.UNOBSERVED,
+        around=around,
     )
 
 
@@ -57,14 +59,14 @@ def recorded(
     settings: Settings,
     tokens: Tokens | None = None,
     meter: Meter | None = None,
-) -> web.Application:
+) -> App:
     """Return the API over a ledger that remembers what it was asked, and without a Redis."""
     return api(
         Batcher(_no_connection), settings, tokens, ledger=cast("Ledger", recording), meter=meter
     )
 
 
-def fed(feed: CapacityFeed) -> web.Application:
+def fed(feed: CapacityFeed) -> App:
     """Return the API over a feed of the test's own, and without a Redis."""
     return api(Batcher(_no_connection), Settings(), feed=feed)
 

@@ -9,8 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
-from aiohttp import web
-
+from service.http.middleware import App
 from service.http.serving import serving
 
 PATIENCE_SECONDS = 20.0
@@ -68,14 +67,18 @@ MakeCaller = Callable[[], Awaitable[Caller]]
 
 
 @contextlib.asynccontextmanager
-async def callers(app: web.Application) -> AsyncIterator[MakeCaller]:
-    """Serve an application as a worker does it; give what connects to it."""
-    bound = socket.create_server(("127.0.0.1", 0))
+async def callers(app: App, bound: socket.socket | None = None) -> AsyncIterator[MakeCaller]:
+    """Serve an application as a worker does it, on a socket; give what connects to it."""
+    bound = bound or socket.create_server(("127.0.0.1", 0))
+    where = bound.getsockname()
     async with contextlib.AsyncExitStack() as resources:
         await resources.enter_async_context(serving(app, [bound]))
 
         async def connect() -> Caller:
-            reader, writer = await asyncio.open_connection(*bound.getsockname(), limit=4096)
+            if isinstance(where, str):
+                reader, writer = await asyncio.open_unix_connection(where, limit=4096)
+            else:
+                reader, writer = await asyncio.open_connection(*where, limit=4096)
             resources.callback(writer.close)
             return Caller(reader, writer)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
-from service.http import connection, serving
+from service.http import body, connection, serving
+from service.http.middleware import App
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.setting_types import ByteCount
@@ -18,21 +18,19 @@ from tests.http.application import api, recorded
 from tests.http.caller import MakeCaller, callers
 from tests.http.front_end import FrontEnd
 from tests.http.recording import RecordingLedger
-from tests.http.served import Served
+from tests.http.served import Client, MakeClient
 from tests.servers import RedisServer
-
-Client = TestClient[web.Request, web.Application]
-MakeClient = Callable[[web.Application], Awaitable[Client]]
 
 
 @pytest.fixture
-def aiohttp_client(aiohttp_client: Callable[[Served], Awaitable[Client]]) -> MakeClient:
+async def aiohttp_client() -> AsyncIterator[MakeClient]:
     """Give a maker of clients of an application that is served as a worker does it."""
+    async with contextlib.AsyncExitStack() as clients:
 
-    async def make(app: web.Application) -> Client:
-        return await aiohttp_client(Served(app))
+        async def make(app: App) -> Client:
+            return await clients.enter_async_context(Client(app))
 
-    return make
+        yield make
 
 
 @pytest.fixture
@@ -82,4 +80,6 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the service lose its patience within a test's."""
     monkeypatch.setattr(serving, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(connection, "MOVE_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "TAKE_SECONDS", 0.3)
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(body, "MOVE_SECONDS", 0.3)

@@ -9,10 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient
-
-Client = TestClient[web.Request, web.Application]
+from tests.http.served import Client
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "open-booking-examples"
 OPENACTIVE = "https://openactive.io/"

@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestClient
+from aiohttp.web import BaseRequest, BaseRunner
 from yarl import URL
 
-from service.http.keys import BROADCAST
+from service.http.middleware import App
 from service.http.serving import serving
 
 
-class Served(TestServer):
-    """What aiohttp's test server is, with our connections: their limits and the fast lane."""
+class Served(BaseTestServer):
+    """What aiohttp's test server is, with our connections and their limits."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: App) -> None:
         """Serve `app` once it is started."""
-        super().__init__(app)
+        super().__init__()
+        self.app = app
         self._resources = contextlib.AsyncExitStack()
 
     async def start_server(
@@ -37,7 +39,22 @@ class Served(TestServer):
 
     async def close(self) -> None:
         """Stop as a worker does."""
-        if BROADCAST in self.app:
-            self.app[BROADCAST].close()
+        self.app.services.broadcast.close()
         await self._resources.aclose()
         self._closed = True
+
+    async def _make_runner(self, **_kwargs: Any) -> BaseRunner:
+        raise NotImplementedError
+
+
+class Client(TestClient[BaseRequest, None]):
+    """A client of an application of ours."""
+
+    app: App  # type: ignore[assignment] # aiohttp's own finds it on the server
+
+    def __init__(self, app: App) -> None:
+        """Serve `app`, and call it."""
+        super().__init__(Served(app))
+
+
+MakeClient = Callable[[App], Awaitable[Client]]

@@ -8,8 +8,8 @@ import pytest
 from service.http import TokensFile, TokensFileError
 from service.settings import Settings
 from tests.http.application import recorded
-from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.http.test_requests import C1, C2, EMPTY, B, P, refusal
 
 CALLS = (

@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
-from service.http import BROADCAST
-from service.http.admission import InFlight
-from service.http.observer import UNOBSERVED
+from service.redis.batcher import Batcher
+from service.redis.connect import connection_factory
 from service.settings import Settings
-from tests.http.application import recorded
-from tests.http.conftest import Client, MakeClient
+from tests.http.application import api, recorded
+from tests.http.caller import callers
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.http.test_requests import C1, C2, EMPTY, B, P, refusal
 from tests.polling import eventually
+from tests.servers import RedisServer
 
 
 class SlowLedger(RecordingLedger):
@@ -99,17 +101,18 @@ async def test_a_flood_is_one_line_in_the_log(full: Client) -> None:
     assert len(logs) < 30
 
 
-async def test_listeners_do_not_count(client: Client) -> None:
+async def test_listeners_do_not_count(
+    aiohttp_client: MakeClient, valkey_server: RedisServer, settings: Settings
+) -> None:
     """Streams last for as long as their clients like, and so are left out of the limit."""
-    in_flight = InFlight(1, UNOBSERVED)
-    with contextlib.ExitStack() as streams:
+    batcher = Batcher(connection_factory(valkey_server.url))
+    client = await aiohttp_client(api(batcher, structs.replace(settings, maximum_in_flight=1)))
+    async with contextlib.AsyncExitStack() as streams:
         for _ in range(5):
-            in_flight.enter()
-            streams.enter_context(in_flight.streaming())
-        in_flight.enter()
-        assert not in_flight.is_full
-        in_flight.enter()
-        assert in_flight.is_full
+            stream = await streams.enter_async_context(client.get("/capacity-events"))
+            assert stream.status == 200
+        assert (await client.get("/capacity-feed")).status == 200
+    await batcher.close()
 
 
 async def test_a_stream_has_its_request_id(client: Client) -> None:
@@ -118,8 +121,7 @@ async def test_a_stream_has_its_request_id(client: Client) -> None:
         assert response.status == 200
         assert response.headers["X-Request-Id"] == "abc"
         assert response.headers["Server"] == "lease-service"
-    assert client.app is not None
-    client.app[BROADCAST].close()
+    client.app.services.broadcast.close()
 
 
 @pytest.mark.parametrize("path", ["/livez", "/nowhere", "/docs", "/capacity-feed"])
@@ -128,3 +130,21 @@ async def test_every_answer_is_signed(client: Client, path: str) -> None:
     response = await client.get(path)
     assert response.headers["X-Request-Id"]
     assert response.headers["Server"] == "lease-service"
+
+
+@pytest.mark.parametrize("path", [C1, "/opportunities"])
+async def test_slow_bodies_keep_nobody_from_being_answered(
+    recording: RecordingLedger, path: str
+) -> None:
+    """A call is in flight once its body is there: 1,100 that wait leave room for others."""
+    head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    async with callers(recorded(recording, Settings(maximum_in_flight=2))) as connect:
+        slow = [await connect() for _ in range(1100)]
+        for caller in slow:
+            await caller.say(head.encode(), b"[")
+        other = await connect()
+        await other.say(b"DELETE %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % C2.encode())
+        assert (await other.hear()).status == 204
+        # What has waited is answered as ever.
+        await slow[0].say(b" " * 998, b"]")
+        assert (await slow[0].hear()).status == (400 if path == C1 else 200)

@@ -20,8 +20,8 @@ from service.ledger import Ledger
 from service.model import OpportunityRegistration
 from service.settings import Settings
 from tests.http.application import recorded
-from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.http.test_access import entry
 from tests.http.test_requests import C1, C2, EMPTY, UUID, refusal
 from tests.polling import eventually

@@ -10,11 +10,12 @@ from itertools import count
 
 import pytest
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestServer
 
 from service import errors
 from service.client import LeaseService, OrderName
 from service.model import LeasingPolicy, OrderItemPatch, OrderItemRequest, SellerPolicy
+from tests.http.served import Client
 from tests.servers import free_port
 
 SELLER = "https://example.com/api/organisations/123"
@@ -26,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
-async def service(client: TestClient[web.Request, web.Application]) -> AsyncIterator[LeaseService]:
+async def service(client: Client) -> AsyncIterator[LeaseService]:
     """Give a client of the API over the embedded Valkey, with an Opportunity of 3 spaces."""
     async with LeaseService.connect(str(client.make_url(""))) as service:
         done = await service.register([registration(OPPORTUNITY, 3)])

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.http import connection
+from service.http import body
 from service.model import MEDIA_TYPE, Opportunity
 from tests.http.caller import PATIENCE_SECONDS, MakeCaller, Reply
 from tests.http.recording import RecordingLedger
 from tests.http.test_requests import C1, UUID
 
-LIVEZ = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
-JSON = b"Host: a\r\nContent-Type: application/json\r\n"
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
 
 
 def said_by(reply: Reply, status: int) -> str:
@@ -31,7 +31,7 @@ def said_by(reply: Reply, status: int) -> str:
 
 
 @pytest.mark.usefixtures("_hasty")
-@pytest.mark.parametrize("start", [b"", b"GET /livez HTTP/1.1\r\nHost: a\r\nX: "])
+@pytest.mark.parametrize("start", [b"", b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: "])
 async def test_a_request_that_never_gets_whole_is_cut_off(call: MakeCaller, start: bytes) -> None:
     """A connection that sends nothing, or a header drop by drop, is ended (rule 24)."""
     caller = await call()
@@ -85,9 +85,9 @@ async def test_a_slow_body_that_moves_is_taken(
         b"PUT /opportunities HTTP/1.1\r\n", JSON, b"Transfer-Encoding: chunked\r\n\r\n"
     )
     began = time.monotonic()
-    while time.monotonic() - began < 2.5 * connection.MOVE_SECONDS:
+    while time.monotonic() - began < 2.5 * body.MOVE_SECONDS:
         await caller.say(b"%x\r\n%b\n\r\n" % (len(entry) + 1, entry.encode()))
-        await asyncio.sleep(connection.MOVE_SECONDS / 20)
+        await asyncio.sleep(body.MOVE_SECONDS / 20)
     await caller.say(b"0\r\n\r\n")
     reply = await caller.hear()
     assert reply.status == 200
@@ -107,7 +107,7 @@ async def test_an_answer_that_is_not_taken_ends(
     monkeypatch.setattr(recording, "inspect", inspect)
     caller = await call()
     # The reader's buffer is small: beyond it nothing is taken from the connection.
-    await caller.say(b"GET /opportunities?id=a HTTP/1.1\r\nHost: a\r\n\r\n")
+    await caller.say(b"GET /opportunities?id=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not caller.writer.is_closing():
             await caller.say(b"\r\n")
@@ -118,7 +118,7 @@ async def test_an_answer_that_is_not_taken_ends(
     ("request_text", "status", "text"),
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "no HTTP/1.1"),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n", 400, "no HTTP/1.1"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n", 400, "no HTTP/1.1"),
         (b"GET / HTTP/1.1\r\n" + JSON + b"X:\x00\r\n\r\n", 400, "no HTTP/1.1"),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 101 + b"\r\n", 400, "no HTTP/1.1"),
         (b"GET /" + b"a" * 66_000 + b" HTTP/1.1\r\n\r\n", 431, "65536 bytes"),

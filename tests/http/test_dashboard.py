@@ -9,11 +9,10 @@ import pytest
 from yarl import URL
 
 from service.http.access import Token, Tokens
-from service.http.keys import DASHBOARD
 from service.settings import Settings
 from tests.http.application import recorded
-from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.polling import eventually
 
 SELLER = "https://example.com/sellers/1"
@@ -187,7 +186,7 @@ async def test_only_what_was_refused_for_want_of_spaces_is_a_conflict(client: Cl
     order = TEMPLATE.format(4).replace("order-quote-templates", "orders")
     body = {"seller": SELLER, "orderedItem": items}
     assert (await client.put(order, json=body)).status == 409
-    dashboard = client.app[DASHBOARD]
+    dashboard = client.app.services.dashboard
     await dashboard._conflicts.flush()
 
     async def counted() -> bool:

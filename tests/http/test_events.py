@@ -12,11 +12,11 @@ from urllib.parse import quote
 import pytest
 from aiohttp import ClientResponse
 
-from service.http import BROADCAST, broadcast, events
+from service.http import broadcast, events
 from service.ledger.feed import START, CapacityFeed, Change, Cursor
 from service.store.feed import Feed
 from tests.http.application import fed
-from tests.http.conftest import Client, MakeClient
+from tests.http.served import Client, MakeClient
 from tests.polling import eventually
 
 EVENTS = "/capacity-events"
@@ -225,7 +225,7 @@ async def test_many_listen_and_one_reads(aiohttp_client: MakeClient, feed: Scrip
     async def listen(ready: asyncio.Semaphore) -> None:
         nonlocal told
         reader, writer = await asyncio.open_connection(client.host, client.port)
-        writer.write(b"GET /capacity-events HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /capacity-events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"retry: ")
         ready.release()
         for number in range(1, 4):
@@ -259,7 +259,7 @@ async def test_nobody_listens_and_nobody_reads(
     client = await aiohttp_client(fed(feed))
     async with listening(client):
         pass
-    shared = client.app[BROADCAST]
+    shared = client.app.services.broadcast
 
     async def has_stopped() -> bool:
         feed.add(1)
@@ -274,9 +274,9 @@ async def test_a_slow_listener_is_dropped(
     """Rule 23: who takes nothing is disconnected instead of being buffered for; others go on."""
     monkeypatch.setattr(events, "PATIENCE_SECONDS", 0.2)
     client = await aiohttp_client(fed(feed))
-    shared = client.app[BROADCAST]
+    shared = client.app.services.broadcast
     _, writer = await asyncio.open_connection(client.host, client.port, limit=1)
-    writer.write(b"GET /capacity-events HTTP/1.1\r\nHost: a\r\n\r\n")
+    writer.write(b"GET /capacity-events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     async with listening(client) as stream:
         told = 0
 
@@ -344,7 +344,7 @@ async def test_streams_end_when_the_service_does(
     client = await aiohttp_client(fed(feed))
     async with client.get(EVENTS) as response:
         await anext(messages(response))
-        client.app[BROADCAST].close()
+        client.app.services.broadcast.close()
         assert await response.content.read() == b""
     async with client.get(EVENTS) as response:
         assert (await response.content.read()).startswith(b"retry: ")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.model import MEDIA_TYPE
-from tests.http.conftest import Client
+from tests.http.served import Client
 from tests.http.test_requests import refusal
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "open-booking-examples"

@@ -12,8 +12,8 @@ from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
 from tests.http.application import api, recorded
-from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.http.test_access import entry
 from tests.http.test_requests import refusal
 from tests.servers import RedisServer
@@ -78,8 +78,8 @@ async def test_next_is_where_the_reader_came_to(client: Client) -> None:
     """`next` has the host of the request, and believes no proxy header."""
     await register(client, 1)
     lies = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
-    page, _ = await read(client, FEED, Host="feed.example:8443", **lies)
-    assert page["next"].startswith("http://feed.example:8443/capacity-feed?afterTimestamp=")
+    page, _ = await read(client, FEED, Host="feed.localhost:8443", **lies)
+    assert page["next"].startswith("http://feed.localhost:8443/capacity-feed?afterTimestamp=")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,12 @@ async def test_next_is_where_the_reader_came_to(client: Client) -> None:
         "afterTimestamp=1&afterId=a%0Adata",
         "afterTimestamp=1&afterTimestamp=2",
         "afterId=a",
+        "afterId=",
+        "afterTimestamp=",
+        "afterTimestamp=1&afterId=a&afterId=a",
+        "afterChangeNumber=1",
+        "afterTimestamp=1&afterChangeNumber=1",
+        "aftertimestamp=1",
     ],
 )
 @pytest.mark.parametrize("path", [FEED, "/capacity-events"])

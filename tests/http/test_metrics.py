@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,14 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.errors import TemporarilyUnableToCreateOrderError
 from service.http import STEPS, create_admin_app
 from service.http.routes import ROUTES
-from service.ledger import Ledger
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
 from service.telemetry import Metrics
 from tests.http.application import api, recorded
-from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.http.test_events import listening
 from tests.polling import eventually
 from tests.servers import RedisServer
@@ -121,7 +120,7 @@ async def test_the_admin_address_has_the_metrics(
     """`/metrics` on `LEASE_ADMIN_LISTEN` needs no token and tells the same."""
     meter = Metrics(STEPS).of_worker(0)
     meter.happened("granted", 7)
-    app = create_admin_app(cast("Ledger", recording), Settings(), meter)
+    app = create_admin_app(recorded(recording, Settings(), meter=meter).services)
     assert (await scraped(await aiohttp_client(app)))["lease_leases_total", "granted"] == 7
 
 

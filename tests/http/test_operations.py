@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import re
-from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
 from service.errors import TemporarilyUnableToCreateOrderError
-from service.http import READINESS, create_admin_app
-from service.ledger import Ledger
+from service.http import create_admin_app
 from service.settings import Settings
 from tests.http.application import recorded
-from tests.http.conftest import Client, MakeClient
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client, MakeClient
 from tests.http.test_requests import C2, EMPTY, B, refusal
 
 
@@ -45,9 +43,9 @@ async def test_readiness_says_why(
 ) -> None:
     """`/readyz` fails while it drains, and without Redis only where the settings say so."""
     recording.is_ready = redis == "up"
-    ledger, settings = cast("Ledger", recording), Settings(ready_needs_redis=needed)
-    for app in (recorded(recording, settings), create_admin_app(ledger, settings)):
-        app[READINESS].draining = draining
+    api = recorded(recording, Settings(ready_needs_redis=needed))
+    api.services.draining = draining
+    for app in (api, create_admin_app(api.services)):
         response = await (await aiohttp_client(app)).get("/readyz")
         assert response.status == status
         body = await response.json(content_type=None)
@@ -58,7 +56,7 @@ async def test_the_second_address_has_the_probes_alone(
     aiohttp_client: MakeClient, recording: RecordingLedger
 ) -> None:
     """On `LEASE_ADMIN_LISTEN` nobody can lease."""
-    app = create_admin_app(cast("Ledger", recording), Settings())
+    app = create_admin_app(recorded(recording, Settings()).services)
     client = await aiohttp_client(app)
     assert (await client.head("/livez")).status == 200
     await refusal(await client.put(B, json=EMPTY), 404, "UnknownOrIncorrectEndpointError")

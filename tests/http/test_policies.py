@@ -11,8 +11,8 @@ from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
 from tests.http.application import api
-from tests.http.conftest import Client, MakeClient
 from tests.http.front_end import ITEM, OPENACTIVE, SELLER, UUIDS, FrontEnd
+from tests.http.served import Client, MakeClient
 from tests.http.test_requests import refusal
 from tests.servers import RedisServer
 

@@ -10,7 +10,6 @@ from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
 from tests.http.application import api
-from tests.http.conftest import MakeClient
 from tests.http.front_end import (
     EXAMPLES,
     ITEM,
@@ -20,6 +19,7 @@ from tests.http.front_end import (
     UUIDS,
     FrontEnd,
 )
+from tests.http.served import MakeClient
 from tests.polling import eventually
 from tests.servers import RedisServer
 

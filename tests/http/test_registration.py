@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from service.errors import OpenBookingError
 from service.http.entries import cut_array
 from service.model import OpportunityRegistration
-from tests.http.conftest import Client
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client
 from tests.http.test_requests import refusal
 from tests.polling import eventually
 

@@ -9,8 +9,8 @@ from aiohttp import ClientResponse
 from service.errors import TemporarilyUnableToCreateOrderError, UnableToProcessOrderItemError
 from service.ledger import OrderKey
 from service.model import MEDIA_TYPE, OrderItem
-from tests.http.conftest import Client
 from tests.http.recording import RecordingLedger
+from tests.http.served import Client
 
 UUID = "e11429ea-467f-4270-ab62-e47368996fe8"
 C1 = f"/order-quote-templates/{UUID}"

@@ -26,7 +26,7 @@ from service.settings import Settings, SettingsError
 from service.telemetry import Metrics
 from service.telemetry.tracing import Tracing, name_the_trace
 from tests.http.application import api
-from tests.http.conftest import Client, MakeClient
+from tests.http.served import Client, MakeClient
 from tests.servers import RedisServer, free_port
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -54,8 +54,7 @@ async def traced(
     """Give a client of an API that is traced."""
     meter = Metrics(STEPS).of_worker(0, tracing.script)
     batcher = Batcher(connection_factory(valkey_server.url), on_exchange=meter.exchanged)
-    app = api(batcher, settings, meter=meter)
-    app.middlewares.insert(0, tracing.middleware)
+    app = api(batcher, settings, meter=meter, around=tracing.around)
     yield await aiohttp_client(app)
     await batcher.close()
 

@@ -1,4 +1,4 @@
-"""The fast lane: what comes whole is answered as if it had come in pieces, and in its turn."""
+"""What comes whole is answered as if it had come in pieces, and in its turn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 from structlog.testing import capture_logs
 
-from service.http import connection
-from service.http.keys import READINESS
-from service.http.lane import Lane
+from service.http.middleware import App
+from service.http.response import Response
 from service.setting_types import ByteCount
 from service.settings import Settings
 from tests.http.application import recorded
@@ -31,23 +29,8 @@ def said(method: str, path: str, *headers: str, body: str = "") -> bytes:
     """Return a request as it goes over the wire."""
     length = [f"Content-Length: {len(body.encode())}"] if body else []
     return "\r\n".join(
-        [f"{method} {path} HTTP/1.1", "Host: a", *headers, *length, "", body]
+        [f"{method} {path} HTTP/1.1", "Host: localhost", *headers, *length, "", body]
     ).encode()
-
-
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Give a list that tells of each request, in order, whether it took the lane."""
-    seen: list[bool] = []
-    take = Lane.take
-
-    def watched(*arguments: object) -> object:
-        answer = take(*arguments)  # type: ignore[arg-type] # they are passed on as they are
-        seen.append(answer is not None)
-        return answer
-
-    monkeypatch.setattr(Lane, "take", watched)
-    return seen
 
 
 @pytest.fixture
@@ -57,13 +40,13 @@ def slow() -> SlowLedger:
 
 
 @pytest.fixture
-def app(slow: SlowLedger) -> web.Application:
+def app(slow: SlowLedger) -> App:
     """Give the edge over the slow ledger."""
     return recorded(slow, Settings())
 
 
 @pytest.fixture
-async def slowly(app: web.Application) -> AsyncIterator[MakeCaller]:
+async def slowly(app: App) -> AsyncIterator[MakeCaller]:
     """Give what connects to the edge over the slow ledger."""
     async with callers(app) as connect:
         yield connect
@@ -92,13 +75,11 @@ def _comparable(reply: Reply) -> tuple[int, dict[str, str], object]:
         said("PUT", B, JSON),
         said("DELETE", C2),
         said("DELETE", C2, body="{}"),
-        b"PUT %b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"PUT %b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         b'9\r\n{"ordered\r\n9\r\nItem":[]}\r\n0\r\n\r\n' % B.encode(),
     ],
 )
-async def test_the_answer_is_the_same(
-    call: MakeCaller, taken: list[bool], request_text: bytes
-) -> None:
+async def test_the_answer_is_the_same(call: MakeCaller, request_text: bytes) -> None:
     """A request gets the same status, headers and body whole as in two pieces (rule 24)."""
     caller = await call()
     await caller.say(request_text)
@@ -111,8 +92,6 @@ async def test_the_answer_is_the_same(
     await caller.say(request_text)
     again = await caller.hear()
     assert _comparable(whole) == _comparable(in_pieces) == _comparable(again)
-    assert taken[0]
-    assert taken[-1]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +102,7 @@ async def test_the_answer_is_the_same(
         (405, said("PATCH", C1, JSON, body="{}")),
         (404, said("PUT", f"/orders/{UUID}/more", JSON, body=EMPTY)),
         (201, said("PUT", f"/orders/%65{UUID[1:]}", JSON, body=EMPTY)),
-        (404, said("PUT", "/orders/{uuid}", JSON, body=EMPTY)),
+        (400, said("PUT", "/orders/{uuid}", JSON, body=EMPTY)),
         (404, said("PUT", "//orders", JSON, body=EMPTY)),
         (201, said("PUT", B, JSON, "Connection: close", body=EMPTY)),
         (201, said("PUT", B, JSON, "Expect: other", body=EMPTY)),
@@ -131,20 +110,17 @@ async def test_the_answer_is_the_same(
         (413, said("PUT", B, JSON, body=json.dumps({"x": "x" * 5000}))),
     ],
 )
-async def test_what_is_left_to_aiohttp(
-    call: MakeCaller, taken: list[bool], status: int, request_text: bytes
-) -> None:
-    """Everything but a plain call of one Order goes the long way, and is answered there."""
+async def test_other_ways_to_ask(call: MakeCaller, status: int, request_text: bytes) -> None:
+    """A path may be encoded, a connection end, and what is no call of ours is refused as such."""
     caller = await call()
     await caller.say(request_text)
     assert (await caller.hear()).status == status
-    assert not any(taken)
 
 
 async def test_requests_are_answered_in_their_order(
-    call: MakeCaller, recording: RecordingLedger, taken: list[bool]
+    call: MakeCaller, recording: RecordingLedger
 ) -> None:
-    """Requests that come together, some for the lane and some not, are answered one by one."""
+    """Requests that come together are answered one by one."""
     caller = await call()
     await caller.say(
         said("PUT", B, JSON, body=EMPTY),
@@ -156,8 +132,6 @@ async def test_requests_are_answered_in_their_order(
     assert [(await caller.hear()).status for _ in range(5)] == [201, 204, 200, 400, 200]
     verbs = [verb for verb, _ in recording.calls]
     assert verbs == ["book 0", "release", "quote ANONYMOUS False 0"]
-    # Behind one that aiohttp answers, it answers all that have come already.
-    assert taken == [True, True, False]
 
 
 async def test_the_next_request_waits_for_the_answer(slowly: MakeCaller, slow: SlowLedger) -> None:
@@ -185,15 +159,15 @@ async def test_a_call_is_finished_without_its_client(slowly: MakeCaller, slow: S
     await eventually(lambda: _is([verb for verb, _ in slow.calls] == ["release"]))
 
 
-async def test_a_fault_of_the_lane_ends_the_connection(
+async def test_an_answer_that_cannot_be_sent_ends_the_connection(
     call: MakeCaller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that cannot be sent is logged, and its client does not wait for ever."""
 
-    def broken(_response: web.Response) -> bytes:
+    def broken(_response: Response, _request: object) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(connection, "packed", broken)
+    monkeypatch.setattr(Response, "_packed", broken)
     caller = await call()
     with capture_logs() as lines:
         await caller.say(said("PUT", B, JSON, body=EMPTY))
@@ -202,14 +176,12 @@ async def test_a_fault_of_the_lane_ends_the_connection(
     assert isinstance(failed["exc_info"], ZeroDivisionError)
 
 
-async def test_a_server_that_drains_ends_the_connection(
-    app: web.Application, slowly: MakeCaller
-) -> None:
+async def test_a_server_that_drains_ends_the_connection(app: App, slowly: MakeCaller) -> None:
     """While the process drains, an answer says that it is the connection's last."""
     caller = await slowly()
     await caller.say(said("PUT", B, JSON, body=EMPTY))
     assert "Connection" not in (await caller.hear()).headers
-    app[READINESS].draining = True
+    app.services.draining = True
     await caller.say(said("PUT", B, JSON, body=EMPTY))
     reply = await caller.hear()
     assert reply.status == 201
@@ -219,7 +191,7 @@ async def test_a_server_that_drains_ends_the_connection(
 
 @pytest.mark.usefixtures("_hasty")
 async def test_a_kept_connection_may_be_silent(call: MakeCaller) -> None:
-    """After a call on the lane a client may take its time."""
+    """After a call of an Order a client may take its time."""
     kept, silent = await call(), await call()
     await kept.say(said("PUT", B, JSON, body=EMPTY))
     assert (await kept.hear()).status == 201
@@ -245,7 +217,7 @@ async def test_whoever_takes_no_answers_is_disconnected(
 
 
 async def test_a_large_body_that_nobody_reads_holds_nothing_up(
-    call: MakeCaller, taken: list[bool]
+    call: MakeCaller,
 ) -> None:
     """A call that is refused before its large body is read leaves the connection in order."""
     async with callers(recorded(RecordingLedger(), Settings(body_limit=ByteCount(1_000_000)))) as (
@@ -259,7 +231,6 @@ async def test_a_large_body_that_nobody_reads_holds_nothing_up(
             assert reply.status == (201 if media_type == "application/json" else 415)
         await caller.say(said("PUT", B, JSON, body=EMPTY))
         assert (await caller.hear()).status == 201
-    assert taken[-1]
 
 
 async def _is(condition: bool) -> bool:  # noqa: FBT001 - what `eventually` asks for
