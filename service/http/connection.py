@@ -142,7 +142,7 @@ class Connection(web.RequestHandler):
     def log_exception(self, *args: object, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - aiohttp's signature
         """Log what failed behind the handlers; what a client sent is no failure."""
         error = kwargs.get("exc_info")
-        if not isinstance(error, web.RequestPayloadError):
+        if not isinstance(error, web.RequestPayloadError | ConnectionError):
             _log.error("request.failed", exc_info=error)
 
     def handle_error(

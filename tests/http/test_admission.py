@@ -138,13 +138,15 @@ async def test_slow_bodies_keep_nobody_from_being_answered(
 ) -> None:
     """A call is in flight once its body is there: 1,100 that wait leave room for others."""
     head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
-    async with callers(recorded(recording, Settings(maximum_in_flight=2))) as connect:
-        slow = [await connect() for _ in range(1100)]
-        for caller in slow:
-            await caller.say(head.encode(), b"[")
-        other = await connect()
-        await other.say(b"DELETE %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % C2.encode())
-        assert (await other.hear()).status == 204
-        # What has waited is answered as ever.
-        await slow[0].say(b" " * 998, b"]")
-        assert (await slow[0].hear()).status == (400 if path == C1 else 200)
+    with capture_logs() as logs:
+        async with callers(recorded(recording, Settings(maximum_in_flight=2))) as connect:
+            slow = [await connect() for _ in range(1100)]
+            for caller in slow:
+                await caller.say(head.encode(), b"[")
+            other = await connect()
+            await other.say(b"DELETE %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % C2.encode())
+            assert (await other.hear()).status == 204
+            # What has waited is answered as ever.
+            await slow[0].say(b" " * 998, b"]")
+            assert (await slow[0].hear()).status == (400 if path == C1 else 200)
+    assert "request.failed" not in {line["event"] for line in logs}

@@ -11,7 +11,7 @@ from service.ledger.basket import read_basket
 from service.model import OrderRequest
 from service.settings import Settings, SettingsError
 from service.text import whole
-from tests.http.conftest import Client
+from tests.http.served import Client
 from tests.process.program import ROOT
 
 UUID = "e11429ea-467f-4270-ab62-e47368996fe8"
