@@ -915,6 +915,45 @@ export interface operations {
                  *       ]
                  *     }
                  */
+                "application/ld+json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
+                /**
+                 * @example {
+                 *       "@context": "https://openactive.io/",
+                 *       "@type": "OrderQuote",
+                 *       "seller": {
+                 *         "@type": "Organization",
+                 *         "@id": "https://example.com/api/organisations/123"
+                 *       },
+                 *       "orderedItem": [
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 0
+                 *         },
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 1
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
                     orderedItem: unknown[];
                 };
@@ -1379,6 +1418,45 @@ export interface operations {
                  *       ]
                  *     }
                  */
+                "application/ld+json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
+                /**
+                 * @example {
+                 *       "@context": "https://openactive.io/",
+                 *       "@type": "OrderQuote",
+                 *       "seller": {
+                 *         "@type": "Organization",
+                 *         "@id": "https://example.com/api/organisations/123"
+                 *       },
+                 *       "orderedItem": [
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 0
+                 *         },
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 1
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
                     orderedItem: unknown[];
                 };
@@ -1719,6 +1797,12 @@ export interface operations {
                  *       "duration": "PT2M"
                  *     }
                  */
+                "application/ld+json": components["schemas"]["PaymentWindowRequest"];
+                /**
+                 * @example {
+                 *       "duration": "PT2M"
+                 *     }
+                 */
                 "application/vnd.openactive.booking+json": components["schemas"]["PaymentWindowRequest"];
             };
         };
@@ -2054,6 +2138,45 @@ export interface operations {
                  *       ]
                  *     }
                  */
+                "application/ld+json": components["schemas"]["OrderRequest"] & {
+                    orderedItem: unknown[];
+                };
+                /**
+                 * @example {
+                 *       "@context": "https://openactive.io/",
+                 *       "@type": "OrderQuote",
+                 *       "seller": {
+                 *         "@type": "Organization",
+                 *         "@id": "https://example.com/api/organisations/123"
+                 *       },
+                 *       "orderedItem": [
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 0
+                 *         },
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 1
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
                     orderedItem: unknown[];
                 };
@@ -2240,6 +2363,14 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["ProposalPatch"];
+                /**
+                 * @example {
+                 *       "@context": "https://openactive.io/",
+                 *       "@type": "OrderProposal",
+                 *       "orderProposalStatus": "https://openactive.io/SellerAccepted"
+                 *     }
+                 */
+                "application/ld+json": components["schemas"]["ProposalPatch"];
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
@@ -2536,6 +2667,45 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["OrderRequest"] & {
+                    orderedItem?: unknown;
+                };
+                /**
+                 * @example {
+                 *       "@context": "https://openactive.io/",
+                 *       "@type": "OrderQuote",
+                 *       "seller": {
+                 *         "@type": "Organization",
+                 *         "@id": "https://example.com/api/organisations/123"
+                 *       },
+                 *       "orderedItem": [
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 0
+                 *         },
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "acceptedOffer": {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878"
+                 *           },
+                 *           "orderedItem": {
+                 *             "@type": "ScheduledSession",
+                 *             "@id": "https://example.com/events/452/subEvents/132"
+                 *           },
+                 *           "position": 1
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/ld+json": components["schemas"]["OrderRequest"] & {
                     orderedItem?: unknown;
                 };
                 /**
@@ -2878,6 +3048,20 @@ export interface operations {
                  *       ]
                  *     }
                  */
+                "application/ld+json": components["schemas"]["OrderPatch"];
+                /**
+                 * @example {
+                 *       "@context": "https://openactive.io/",
+                 *       "@type": "Order",
+                 *       "orderedItem": [
+                 *         {
+                 *           "@type": "OrderItem",
+                 *           "position": 1,
+                 *           "orderItemStatus": "https://openactive.io/CustomerCancelled"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/vnd.openactive.booking+json": components["schemas"]["OrderPatch"];
             };
         };
@@ -3140,6 +3324,39 @@ export interface operations {
                  *     ]
                  */
                 "application/json": components["schemas"]["OpportunityRegistration"][];
+                /**
+                 * @example [
+                 *       {
+                 *         "@type": "CapacityPool",
+                 *         "@id": "https://example.com/halls/1",
+                 *         "seller": "https://example.com/api/organisations/123",
+                 *         "maximumAttendeeCapacity": 100
+                 *       },
+                 *       {
+                 *         "@type": "ScheduledSession",
+                 *         "@id": "https://example.com/events/452/subEvents/132",
+                 *         "seller": "https://example.com/api/organisations/123",
+                 *         "maximumAttendeeCapacity": 30,
+                 *         "remainingAttendeeCapacity": 20,
+                 *         "modified": 1542884400123,
+                 *         "offers": [
+                 *           {
+                 *             "@type": "Offer",
+                 *             "@id": "https://example.com/events/452#/offers/878",
+                 *             "price": 10,
+                 *             "priceCurrency": "GBP"
+                 *           }
+                 *         ],
+                 *         "capacityPools": [
+                 *           {
+                 *             "@id": "https://example.com/halls/1",
+                 *             "spaces": 1
+                 *           }
+                 *         ]
+                 *       }
+                 *     ]
+                 */
+                "application/ld+json": components["schemas"]["OpportunityRegistration"][];
                 /**
                  * @example [
                  *       {
@@ -3540,6 +3757,29 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["SellerPolicy"];
+                /**
+                 * @example {
+                 *       "@type": "Organization",
+                 *       "@id": "https://example.com/api/organisations/123",
+                 *       "taxMode": "https://openactive.io/TaxGross",
+                 *       "leasing": {
+                 *         "anonymous": {
+                 *           "duration": "PT5M"
+                 *         },
+                 *         "named": {
+                 *           "duration": "PT15M"
+                 *         },
+                 *         "proposal": {
+                 *           "duration": "P7D"
+                 *         },
+                 *         "maximumHold": "PT2H",
+                 *         "maximumSpaces": 10,
+                 *         "maximumLeases": 500,
+                 *         "paymentWindow": "PT2M"
+                 *       }
+                 *     }
+                 */
+                "application/ld+json": components["schemas"]["SellerPolicy"];
                 /**
                  * @example {
                  *       "@type": "Organization",

@@ -313,7 +313,7 @@ def test_the_demo_fits_together(
     [front_end] = [c for pod in pods(demo) for c in containers(pod) if c["name"] == "front-end"]
     for name, text in environment(front_end).items():
         monkeypatch.setenv(name, text)
-    theirs = FrontEndSettings.from_environ(tmp_path)
+    theirs = FrontEndSettings.from_environ({}, tmp_path)
     assert theirs.service_url == f"http://{settings.listen[0]}"
     assert theirs.port == front_end["ports"][0]["containerPort"]
     assert {each["metadata"].get("namespace") for each in demo if each["kind"] != "Namespace"} == {

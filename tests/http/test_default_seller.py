@@ -14,8 +14,8 @@ from service.redis.connect import connection_factory
 from service.settings import Settings
 from service.store.calls import Calls
 from tests.http.application import api
-from tests.http.served import Client, MakeClient
 from tests.http.front_end import ITEM, SESSION, UUIDS
+from tests.http.served import Client, MakeClient
 from tests.http.test_bounds import body_of
 from tests.http.test_requests import refusal
 from tests.servers import RedisServer
