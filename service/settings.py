@@ -154,6 +154,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             examples=["1000"],
         ),
     ] = 1000
+    maximum_listeners: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Who may follow /capacity-events of one worker process at once; further"
+            " ones get a 503 with Retry-After.",
+            examples=["1000"],
+        ),
+    ] = 1000
     rate_limit: Annotated[
         _Rate | None,
         Meta(

@@ -42,7 +42,7 @@ def create_app(
         ledger=ledger,
         settings=settings,
         feed=feed,
-        broadcast=Broadcast(feed, observer),
+        broadcast=Broadcast(feed, settings.maximum_listeners, observer),
         dashboard=dashboard,
         observer=observer,
         in_flight=InFlight(settings.maximum_in_flight, observer),

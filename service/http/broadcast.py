@@ -1,17 +1,20 @@
-"""One reader of the capacity feed per process, for however many listen (contract, rule 23).
+"""One reader of the capacity feed per process, however many listen (docs/protocol.md, rule 23).
 
 What was read last is kept once, encoded, in order, and each listener has its own place in it. One
-whose place is older than that reads the feed itself until it has caught up. So there is no
-moment of joining: what comes next is always what lies behind one's place.
+whose place is older than that reads the feed until it has caught up, a page at a time, which it
+shares with all who are at the same place. So there is no moment of joining: what comes next is
+always what lies behind one's place. No listener is sent more than a piece before it has taken the
+one before: whoever reads nothing costs a page and a piece, and not what has happened since.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import time
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -25,6 +28,9 @@ from service.ledger.feed import CapacityFeed, Change, Cursor
 KEPT: Final = 10_000
 """Events that a listener may lag behind; one that is slower is dropped."""
 
+PIECE_BYTES: Final = 16_384
+"""Of what lies behind its place a listener is sent so much at once, and the rest of an event."""
+
 QUIET_SECONDS: Final = 15.0
 """After so long without an event a comment says that the connection lives."""
 
@@ -33,10 +39,16 @@ _RECENT_MICROSECONDS: Final = 30_000_000
 
 # Those who missed more read for themselves, a few at a time: other calls go first.
 _CATCHING_UP: Final = 4
+# Many come back to the same place within a moment: they share what one of them has read.
+_SHARED_PAGES: Final = 16
+_SHARED_SECONDS: Final = 1.0
 
 _POLL_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 1.0
+_TIDY_SECONDS: Final = 2.0
 _RETRY_MILLISECONDS: Final = 1000
+_RETRY_SECONDS: Final = 1
+_TOO_MANY: Final = 503
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -53,17 +65,20 @@ class _Event(NamedTuple):
 class Broadcast:
     """Reads the feed while anybody listens, and lets everybody have it."""
 
-    def __init__(self, feed: CapacityFeed, observer: Observer = UNOBSERVED) -> None:
-        """Broadcast what `feed` has from the first listener on; tell `observer` who listens."""
+    def __init__(self, feed: CapacityFeed, limit: int, observer: Observer = UNOBSERVED) -> None:
+        """Broadcast what `feed` has to at most `limit` listeners; tell `observer` who listens."""
         self._feed = feed
+        self._limit = limit
         self._observer = observer
         self._kept: list[_Event] = []
         self._floor = Cursor()
+        self._pages: dict[Cursor, Sequence[_Event]] = {}
         self._news = asyncio.Event()
         self._catching_up = asyncio.Semaphore(_CATCHING_UP)
         self._listeners = 0
         self._reader: asyncio.Task[None] | None = None
         self._closed = False
+        self._tidying: asyncio.TimerHandle | None = None
 
     async def listen(
         self, after: Cursor | None, wanted: Collection[str] = ()
@@ -75,21 +90,22 @@ class Broadcast:
             wanted: Ids of the feed to narrow it to; none: everything.
 
         Raises:
-            OpenBookingError: Redis does not answer, and nothing kept is near enough (rule 25).
+            OpenBookingError: There are as many listeners as there may be, or Redis does not answer
+                and nothing kept is near enough (rule 25).
             TooSlowError: What was yielded was not taken in time.
 
         """
-        end = await self._feed.end()
-        place = after or end
-        with self._listening(end):
+        with self._listening():
+            end = await self._feed.end()
+            self._begin_to_read(end)
+            place = after or end
             yield b"retry: %d\n%b\n" % (_RETRY_MILLISECONDS, _id_line(place))
             while place < (floor := self._floor) and not self._closed:
-                async with self._catching_up:
-                    changes = await self._feed.changes(place)
-                # A page reads on to this moment: without items there are none up to the floor.
-                place = changes[-1].cursor if changes else floor
-                if text := _joined(map(_event, changes), wanted):
+                page = await self._page(place)
+                for text in _pieces(page, wanted):
                     yield text
+                # A page reads on to this moment: without items there are none up to the floor.
+                place = page[-1].cursor if page else floor
             loop = asyncio.get_running_loop()
             quiet_until = loop.time() + QUIET_SECONDS
             while not self._closed:
@@ -109,21 +125,38 @@ class Broadcast:
         if self._reader is not None:
             self._reader.cancel()
 
+    async def _page(self, place: Cursor) -> Sequence[_Event]:
+        """Read on behind a place that is further back than what is kept."""
+        async with self._catching_up:
+            page = self._pages.get(place)
+            if page is None:
+                page = [*map(_event, await self._feed.changes(place))]
+                # What an empty page says is true only of the moment at which it was read.
+                if page and len(self._pages) < _SHARED_PAGES:
+                    self._pages[place] = page
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(_SHARED_SECONDS, self._pages.pop, place, None)
+        return page
+
     def _behind(self, place: Cursor, wanted: Collection[str]) -> tuple[Cursor, bytes]:
-        """Return what is kept behind a place, and the place behind that."""
+        """Return a piece of what is kept behind a place, and the place behind that."""
         if place < self._floor:
             raise TooSlowError
-        events = self._kept[bisect_right(self._kept, place, key=itemgetter(0)) :]
-        return events[-1].cursor if events else place, _joined(events, wanted)
+        begin = bisect_right(self._kept, place, key=itemgetter(0))
+        end, text = _piece(self._kept, begin, wanted)
+        return (self._kept[end - 1].cursor if end > begin else place), text
 
     @contextlib.contextmanager
-    def _listening(self, end: Cursor) -> Iterator[None]:
-        """Have the feed read at least as long as this lasts."""
+    def _listening(self) -> Iterator[None]:
+        """Count a listener in, if there may be another one; the last to leave ends the reading."""
+        if self._listeners >= self._limit:
+            raise OpenBookingError(
+                "This worker has as many listeners as it may have; come back a little later.",
+                status=_TOO_MANY,
+                retry_after=_RETRY_SECONDS,
+            )
         self._listeners += 1
         self._observer.changed_listeners(1)
-        if self._reader is None and not self._closed:
-            self._kept, self._floor = [], Cursor(end.modified - _RECENT_MICROSECONDS)
-            self._reader = asyncio.create_task(self._read())
         try:
             yield
         finally:
@@ -131,7 +164,21 @@ class Broadcast:
             self._observer.changed_listeners(-1)
             if not self._listeners and self._reader is not None:
                 self._reader.cancel()
-                self._reader = None
+                self._reader, self._kept = None, []
+            if self._tidying is None:
+                loop = asyncio.get_running_loop()
+                self._tidying = loop.call_later(_TIDY_SECONDS, self._tidy)
+
+    def _tidy(self) -> None:
+        """Give back what listeners took: glibc would keep it, as theirs lies between others'."""
+        self._tidying = None
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+    def _begin_to_read(self, end: Cursor) -> None:
+        if self._reader is None and not self._closed:
+            self._kept, self._floor = [], Cursor(end.modified - _RECENT_MICROSECONDS)
+            self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         place, is_away = self._floor, False
@@ -175,8 +222,26 @@ async def _comes(news: asyncio.Event, deadline: float) -> bool:
     return news.is_set()
 
 
-def _joined(events: Iterable[_Event], wanted: Collection[str]) -> bytes:
-    return b"".join(event.text for event in events if not wanted or event.cursor.id in wanted)
+def _pieces(events: Sequence[_Event], wanted: Collection[str]) -> Iterator[bytes]:
+    """Yield all that is wanted of these events, in pieces."""
+    end = 0
+    while end < len(events):
+        end, text = _piece(events, end, wanted)
+        if text:
+            yield text
+
+
+def _piece(events: Sequence[_Event], begin: int, wanted: Collection[str]) -> tuple[int, bytes]:
+    """Return where the next piece of these events ends, and what is wanted of it."""
+    texts: list[bytes] = []
+    size, end = 0, begin
+    while end < len(events) and size < PIECE_BYTES:
+        event = events[end]
+        end += 1
+        if not wanted or event.cursor.id in wanted:
+            texts.append(event.text)
+            size += len(event.text)
+    return end, b"".join(texts)
 
 
 def _id_line(place: Cursor) -> bytes:

@@ -16,6 +16,7 @@ from service.http.access import Grant
 from service.http.admission import InFlight
 from service.http.broadcast import Broadcast
 from service.http.connection import Connection
+from service.http.host import is_local_host
 from service.http.observer import Observer
 from service.http.response import REQUEST_ID_HEADER
 from service.ledger import Ledger
@@ -102,13 +103,19 @@ class Request(web.BaseRequest):
     def authority(self) -> str:
         """The host and port that the client called, or where it came in if it said nothing."""
         named = self.absolute or self.headers.get(hdrs.HOST)
-        if named:
-            return named
         where = self.connection.sockname
         if not isinstance(where, tuple):
-            return "localhost"
+            # Over a unix socket many a client names the socket's path.
+            return named if named and is_local_host(named) is not None else "localhost"
+        if named:
+            return named
         host, port = where[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def is_from_a_unix_socket(self) -> bool:
+        """Whether it came over a unix socket, where there is no host and no port."""
+        return not isinstance(self.connection.sockname, tuple)
 
 
 def _request_id(given: str | None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from service.errors import OpenBookingError
-from service.http.broadcast import TooSlowError
+from service.http.broadcast import PIECE_BYTES, TooSlowError
 from service.http.context import Request
 from service.http.feed import cursor_of, parse_cursor
 from service.http.request import ids_of, the_seller
@@ -18,6 +19,9 @@ from service.ledger.feed import Cursor
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a listener may take nothing before it is dropped."""
+
+# The kernel would keep megabytes for a listener that reads nothing.
+_KERNEL_BYTES: Final = 65_536
 
 _LAST_EVENT_ID: Final = "Last-Event-ID"
 _HEADERS: Final[dict[str, str]] = {
@@ -42,6 +46,10 @@ async def get(request: Request) -> web.StreamResponse:
         first = await anext(stream)
         if request.method == hdrs.METH_HEAD:
             return Response(headers=_HEADERS)
+        if request.transport is not None:
+            sock = request.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+            request.transport.set_write_buffer_limits(PIECE_BYTES)
         response = web.StreamResponse(headers=_HEADERS)
         sign(response, request.id)
         await response.prepare(request)

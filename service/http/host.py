@@ -6,12 +6,14 @@ import ipaddress
 import re
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs
 
 from service.errors import OpenBookingError
-from service.http.context import Request
+
+if TYPE_CHECKING:
+    from service.http.context import Request
 
 # https://www.rfc-editor.org/rfc/rfc3986#section-3.2, without user information
 _AUTHORITY: Final = re.compile(
@@ -35,8 +37,8 @@ def check_target(request: Request) -> None:
     for authority in (request.headers.get(hdrs.HOST), request.absolute):
         if authority is None:
             continue
-        is_local = _is_local(authority)
-        if is_local is None:
+        is_local = is_local_host(authority)
+        if is_local is None and not request.is_from_a_unix_socket:
             raise OpenBookingError("The request names no host that can be one.")
         if request.connection.is_for_this_machine and not is_local:
             raise OpenBookingError(
@@ -47,7 +49,7 @@ def check_target(request: Request) -> None:
 
 
 @lru_cache(maxsize=256)
-def _is_local(authority: str) -> bool | None:
+def is_local_host(authority: str) -> bool | None:
     """Tell whether a host and its port are this machine's own; None: it is no host at all."""
     found = _AUTHORITY.match(authority)
     if found is None or int(found[2] or 0) > _HIGHEST_PORT:

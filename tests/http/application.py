@@ -66,9 +66,9 @@ def recorded(
     )
 
 
-def fed(feed: CapacityFeed) -> App:
-    """Return the API over a feed of the test's own, and without a Redis."""
-    return api(Batcher(_no_connection), Settings(), feed=feed)
+def fed(feed: CapacityFeed, listeners: int = 2000) -> App:
+    """Return the API over a feed of the test's own for so many listeners, and without a Redis."""
+    return api(Batcher(_no_connection), Settings(maximum_listeners=listeners), feed=feed)
 
 
 def _no_connection() -> AbstractConnection:

@@ -17,6 +17,7 @@ from service.ledger.feed import START, CapacityFeed, Change, Cursor
 from service.store.feed import Feed
 from tests.http.application import fed
 from tests.http.served import Client, MakeClient
+from tests.http.test_requests import refusal
 from tests.polling import eventually
 
 EVENTS = "/capacity-events"
@@ -252,6 +253,55 @@ async def test_many_listen_and_one_reads(aiohttp_client: MakeClient, feed: Scrip
     assert feed.reads < many
 
 
+async def test_so_many_may_listen(aiohttp_client: MakeClient, feed: ScriptedFeed) -> None:
+    """Rule 23: beyond LEASE_MAXIMUM_LISTENERS it is a 503 at once, until one has left."""
+    client = await aiohttp_client(fed(feed, listeners=2))
+    async with listening(client):
+        async with listening(client):
+            refused = await client.get(EVENTS)
+            assert "come back" in await refusal(refused, 503, "OpenBookingError")
+            assert refused.headers["Retry-After"] == "1"
+
+        async def has_left() -> bool:
+            async with client.get(EVENTS) as response:
+                return response.status == 200
+
+        await eventually(has_left)
+
+
+async def test_those_who_come_back_share_what_is_read(
+    aiohttp_client: MakeClient, feed: ScriptedFeed
+) -> None:
+    """Rule 23: a hundred who missed the same read its pages once, and each gets all of it."""
+    feed.add(3000)
+    # The last one makes everything before it too old to be kept.
+    feed.items.append(Change("deleted", "x", "x", 100_000_000))
+    client = await aiohttp_client(fed(feed))
+
+    async def listen() -> list[int]:
+        async with listening(client, last="0,") as stream:
+            return [(await anext(stream)).data["modified"] for _ in range(3001)]
+
+    everything = [change.modified for change in feed.items]
+    assert await asyncio.gather(*(listen() for _ in range(100))) == [everything] * 100
+    assert feed.reads < 100
+
+
+async def test_what_lies_behind_is_sent_in_pieces(feed: ScriptedFeed) -> None:
+    """Rule 23: for one listener no more is put together than it can be sent at once."""
+    shared = broadcast.Broadcast(feed, 1)
+    stream = shared.listen(None)
+    await anext(stream)
+    feed.add(500)
+    pieces = [await anext(stream)]
+    while b"id: 500," not in pieces[-1]:
+        pieces.append(await anext(stream))
+    most = max(map(len, pieces))
+    assert broadcast.PIECE_BYTES <= most < broadcast.PIECE_BYTES + 2000
+    assert b"".join(pieces).count(b"data: ") == 500
+    shared.close()
+
+
 async def test_nobody_listens_and_nobody_reads(
     aiohttp_client: MakeClient, feed: ScriptedFeed
 ) -> None:
@@ -301,7 +351,7 @@ async def test_who_lags_behind_what_is_kept_is_dropped(
 ) -> None:
     """No more events are kept than a fixed number, for all listeners together."""
     monkeypatch.setattr(broadcast, "KEPT", 10)
-    shared = broadcast.Broadcast(feed)
+    shared = broadcast.Broadcast(feed, 1)
     stream = shared.listen(None)
     await anext(stream)
     feed.add(1)

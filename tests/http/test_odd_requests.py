@@ -312,7 +312,11 @@ async def test_a_unix_socket_answers_to_any_host(
     app = recorded(recording, Settings())
     app.services.feed = ScriptedFeed()
     async with callers(app, bound) as connect:
-        for host, here in (("Host: api.example", "api.example"), ("Host:", "localhost")):
+        for host, here in (
+            ("Host: api.example", "api.example"),
+            ("Host: /run/lease.sock", "localhost"),
+            ("Host:", "localhost"),
+        ):
             caller = await connect()
             await caller.say(line(f"GET {FEED} HTTP/1.1", host))
             _, _, body = await heard(caller)

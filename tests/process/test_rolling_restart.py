@@ -45,7 +45,7 @@ class Caller:
             self._connection = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._connection
         writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body
         )
