@@ -6,7 +6,7 @@ Each of these calls is one atomic step on one Opportunity, one lease or one coun
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from service.redis.nodes import Nodes
 from service.store.calls import Calls
@@ -65,6 +65,23 @@ class Audit(NamedTuple):
     """Spaces booked before the first registration; None: an earlier release did not note it."""
     epoch: str
     wrong: list[Wrong]
+
+    @classmethod
+    def of_nothing(cls, name: Name) -> Self:
+        """Return what is said of one that cannot be read."""
+        return cls(
+            at=0,
+            holds=0,
+            is_whole=True,
+            totals={},
+            seller="",
+            id=name.rest,
+            is_registered=False,
+            booked=0,
+            before=0,
+            epoch="",
+            wrong=[],
+        )
 
     @property
     def is_held(self) -> bool:

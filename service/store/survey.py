@@ -9,19 +9,28 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
+from service.redis.errors import MisuseError
 from service.redis.nodes import Nodes
 from service.store.keys import SHORT, Keys, PartitionKeys, owner_of
 
+T = TypeVar("T")
+
 PORTION: Final = 1000
 """Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""
+
+UNREADABLE: Final = (MisuseError, ValueError, ArithmeticError, LookupError)
+"""What is raised where a key has another type than it should, or a text that nobody wrote."""
 
 _SECONDS: Final = 1_000_000
 _OLDEST_MICROSECONDS: Final = 10**12
 """What is less is in seconds: an earlier release wrote it."""
 
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at", b"gross"}
+_STATES: Final = {"proposed", "booked", "deleted"}
+_COLUMN_ENDS: Final = 4
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
 _LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
@@ -93,21 +102,38 @@ class Order(NamedTuple):
     """Microseconds since 1970: what it books last changed then at the earliest…"""
     last: int
     """… and then at the latest."""
-    shares: list[Share]
+    shares: Sequence[Share]
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it says what it has booked."""
+        return self.state != ""
 
 
 class Survey:
-    """Reads what is stored. Every method raises `StoreError` when Redis does not answer."""
+    """Reads what is stored, and leaves out what it cannot read.
 
-    def __init__(self, nodes: Nodes, *, key_prefix: str, partitions: int) -> None:
+    Every method raises `StoreError` when Redis does not answer.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        *,
+        key_prefix: str,
+        partitions: int,
+        unreadable: Callable[[str], object],
+    ) -> None:
         """Read what is under keys that begin with `key_prefix`.
 
         Args:
             nodes: Every node that has keys.
             key_prefix: As the service has it.
             partitions: As the service has it.
+            unreadable: Is told each key that cannot be read, each time.
 
         """
+        self._unreadable = unreadable
         self._nodes = nodes
         self._prefix = key_prefix
         self._partitions = Keys(key_prefix, partitions).partitions()
@@ -140,9 +166,13 @@ class Survey:
 
         """
         counts = await asyncio.gather(
-            *(self._nodes.of(keys.name).command("ZCARD", keys.feed) for keys in self._partitions)
+            *(self._read(int, "ZCARD", keys.feed) for keys in self._partitions)
         )
-        return [None] if sum(counts) <= limit else [*range(len(self._partitions))]
+        return (
+            [None]
+            if sum(count or 0 for count in counts) <= limit
+            else [*range(len(self._partitions))]
+        )
 
     async def names(self, kind: str, part: int | None) -> AsyncIterator[list[Name]]:
         """Yield the keys of a kind in portions, one for each step: it may be empty.
@@ -160,7 +190,12 @@ class Survey:
                 cursor, found = await node.command(
                     "SCAN", cursor, "MATCH", pattern, "COUNT", PORTION
                 )
-                yield [name for name in map(self._name(word), found) if name]
+                parse = partial(self._name, word)
+                names = (
+                    self._parsed(raw.decode(errors="backslashreplace"), parse, raw)
+                    for raw in found
+                )
+                yield [name for name in names if name]
                 if cursor == b"0":
                     break
 
@@ -177,20 +212,28 @@ class Survey:
 
     async def leases(self, names: Sequence[Name]) -> list[Lease]:
         """Return those of these leases that are there."""
-        texts = await self._all("GET", [name.keys.lease(name.rest) for name in names])
-        leases = [
-            _lease(name, text) for name, text in zip(names, texts, strict=True) if text is not None
-        ]
+        found = await asyncio.gather(
+            *(
+                self._read(partial(_lease, name), "GET", name.keys.lease(name.rest))
+                for name in names
+            )
+        )
+        leases = [lease for lease in found if lease is not None]
         ofs = [lease.name.keys.opportunity(next(iter(lease.members), "")) for lease in leases]
-        sellers = await self._all("HGET", ofs, "seller")
+        sellers = await asyncio.gather(*(self._read(_text, "HGET", key, "seller") for key in ofs))
         return [
-            lease._replace(seller=(seller or b"").decode())
+            lease._replace(seller=seller or "")
             for lease, seller in zip(leases, sellers, strict=True)
         ]
 
     async def removals(self, names: Sequence[Name]) -> list[int]:
         """Return when Redis removes these leases, in seconds since 1970; negative: never."""
-        return await self._all("EXPIRETIME", [name.keys.lease(name.rest) for name in names])
+        return await asyncio.gather(
+            *(
+                self._nodes.of(name.keys.name).command("EXPIRETIME", name.keys.lease(name.rest))
+                for name in names
+            )
+        )
 
     async def owner(self, lease: Name) -> str:
         """Return `<partner>|<uuid>` of a lease, or what names it in keys where it is gone."""
@@ -200,70 +243,100 @@ class Survey:
         return "|".join(owner_of(found[0].owner))
 
     async def orders(self, names: Sequence[Name]) -> list[Order]:
-        """Return these Orders."""
-        keys = [f"{name.keys.name}:order:{name.rest}" for name in names]
-        hashes = await self._all("HGETALL", keys)
-        return [_order(name, _fields(flat)) for name, flat in zip(names, hashes, strict=True)]
-
-    async def counts(self, names: Sequence[Name]) -> list[dict[str, int]]:
-        """Return the counts of the live leases of Booking Partners, as their hashes have them."""
-        hashes = await self._all("HGETALL", [f"{n.keys.name}:leases:{n.rest}" for n in names])
+        """Return these Orders; of one that cannot be read no more than whose it is."""
+        found = await asyncio.gather(
+            *(
+                self._read(partial(_order, name), "HGETALL", f"{name.keys.name}:order:{name.rest}")
+                for name in names
+            )
+        )
         return [
-            {name.decode(): int(count) for name, count in _fields(flat).items()} for flat in hashes
+            order or Order(name, "", 0, 0, ()) for name, order in zip(names, found, strict=True)
         ]
+
+    async def counts(self, names: Sequence[Name]) -> dict[Name, dict[str, int]]:
+        """Return the counts of Booking Partners' live leases, as their hashes have them."""
+        found = await asyncio.gather(
+            *(
+                self._read(_counts, "HGETALL", f"{name.keys.name}:leases:{name.rest}")
+                for name in names
+            )
+        )
+        return {
+            name: counts for name, counts in zip(names, found, strict=True) if counts is not None
+        }
 
     async def are_held(self, holds: Iterable[tuple[Name, str, int]]) -> list[bool]:
         """Tell of Opportunities, members and instants whether the hold index has these so."""
         wanted = [*holds]
         scores = await asyncio.gather(
             *(
-                self._nodes.of(name.keys.name).command(
-                    "ZSCORE", name.keys.holds(name.rest), member
-                )
+                self._read(_score, "ZSCORE", name.keys.holds(name.rest), member)
                 for name, member, _ in wanted
             )
         )
-        return [
-            score is not None and int(score) == expires
-            for score, (_, _, expires) in zip(scores, wanted, strict=True)
-        ]
+        return [score == expires for score, (_, _, expires) in zip(scores, wanted, strict=True)]
 
     async def id(self, name: Name) -> str:
         """Return the `@id` of an Opportunity, or what names it in keys where nobody knows."""
-        key = name.keys.opportunity(name.rest)
-        found = await self._nodes.of(key).command("HGET", key, "id")
-        return name.rest if found is None else str(found.decode())
+        return await self._read(_text, "HGET", name.keys.opportunity(name.rest), "id") or name.rest
 
-    async def _all(self, command: str, keys: Sequence[str], *words: str) -> list[Any]:
-        return await asyncio.gather(
-            *(self._nodes.of(key).command(command, key, *words) for key in keys)
-        )
+    async def _read(
+        self, parse: Callable[[Any], T | None], command: str, key: str, *words: str | bytes | int
+    ) -> T | None:
+        """Return what a key says, parsed; None: there is nothing, or nobody can read it."""
+        try:
+            answer = await self._nodes.of(key).command(command, key, *words)
+        except MisuseError:
+            self._unreadable(key)
+            return None
+        return None if answer is None else self._parsed(key, parse, answer)
+
+    def _parsed(self, key: str, parse: Callable[[Any], T | None], raw: object) -> T | None:
+        try:
+            return parse(raw)
+        except UNREADABLE:
+            self._unreadable(key)
+            return None
 
     async def _scores(self, key: str) -> AsyncIterator[list[tuple[str, int]]]:
         cursor = b"0"
         while True:
-            cursor, flat = await self._nodes.of(key).command(
-                "ZSCAN", key, cursor, "COUNT", PORTION
-            )
-            yield [
-                (member.decode(), int(float(score)))
-                for member, score in zip(flat[::2], flat[1::2], strict=True)
-            ]
+            portion: Any = await self._read(tuple, "ZSCAN", key, cursor, "COUNT", PORTION)
+            if portion is None:
+                return
+            cursor, flat = portion
+            pairs = (self._parsed(key, _pair, pair) for pair in _fields(flat).items())
+            yield [pair for pair in pairs if pair is not None]
             if cursor == b"0":
                 return
 
-    def _name(self, word: str) -> Callable[[bytes], Name | None]:
-        def parse(raw: bytes) -> Name | None:
-            found = self._key.fullmatch(raw.decode())
-            if not found or found[2] != word or int(found[1]) >= len(self._partitions):
-                return None
-            return Name(self._partitions[int(found[1])], found[3])
-
-        return parse
+    def _name(self, word: str, raw: bytes) -> Name | None:
+        """Return what a key names; None: it is none of this kind."""
+        found = self._key.fullmatch(raw.decode())
+        if not found or found[2] != word or int(found[1]) >= len(self._partitions):
+            return None
+        return Name(self._partitions[int(found[1])], found[3])
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode()
+
+
+def _score(raw: bytes) -> int:
+    return int(float(raw))
+
+
+def _pair(pair: tuple[bytes, bytes]) -> tuple[str, int]:
+    return pair[0].decode(), _score(pair[1])
+
+
+def _counts(flat: Sequence[bytes]) -> dict[str, int]:
+    return {name.decode(): int(count) for name, count in _fields(flat).items()}
 
 
 def _hold(member: str, expires: int) -> Hold:
@@ -289,7 +362,11 @@ def _lease(name: Name, text: bytes) -> Lease:
     return Lease(name, found[4].decode(), int(found[2]) + int(found[3]), members)
 
 
-def _order(name: Name, fields: Mapping[bytes, bytes]) -> Order:
+def _order(name: Name, flat: Sequence[bytes]) -> Order:
+    fields = _fields(flat)
+    state = fields[b"state"].decode()
+    if state not in _STATES:
+        raise ValueError(state)
     at = int(fields.get(b"at", 0))
     first, last = (
         (at, at)
@@ -303,11 +380,14 @@ def _order(name: Name, fields: Mapping[bytes, bytes]) -> Order:
     for ref, line in fields.items():
         if ref not in _ORDER_FIELDS:
             head, *rows = line.split(b"\n")
+            _, _, pools = head.decode().split("\t")
+            if any(row.count(b"\t") != _COLUMN_ENDS for row in rows):
+                raise ValueError(line)
             # The last column is empty as long as nobody cancelled.
             booked = sum(row.endswith(b"\t") for row in rows)
             shares.append(Share(ref.decode(), booked, len(rows)))
-            for pair in head.rpartition(b"\t")[2].decode().split():
+            for pair in pools.split():
                 pool, _, spaces = pair.rpartition(":")
                 each = int(spaces)
                 shares.append(Share(pool, booked * each, len(rows) * each))
-    return Order(name, fields.get(b"state", b"").decode(), first, last, shares)
+    return Order(name, state, first, last, shares)

@@ -2,7 +2,8 @@
 
 Orders change while they are read. But each says when what it books last changed, so that it can be
 told afterwards what it had booked at an instant before, whenever it is read. Only what was
-cancelled or deleted since then cannot be told: of that, nothing is said.
+cancelled or deleted since then cannot be told: of that, nothing is said, and neither of what a
+Seller has booked of whom an Order cannot be read.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Accounts:
         """Begin with none."""
         self._accounts: dict[str, _Account] = {}
         self._last_deletion: dict[str, int] = {}
+        self._unreadable = set[str]()
         self.strangers: dict[str, tuple[Name, str]] = {}
         """What Orders have booked though it was not opened: where it is, and its Seller."""
 
@@ -56,7 +58,9 @@ class Accounts:
 
         """
         for order in orders:
-            if order.state == _DELETED:
+            if not order.is_readable:
+                self._unreadable.add(order.name.seller)
+            elif order.state == _DELETED:
                 last = self._last_deletion.get(order.name.seller, 0)
                 self._last_deletion[order.name.seller] = max(last, order.last)
             elif order.state == _BOOKED:
@@ -76,6 +80,10 @@ class Accounts:
             elif not is_sure or order.first <= account.at:
                 account.is_unsure = True
 
+    def cannot_tell(self, seller: str) -> bool:
+        """Tell whether a Seller has an Order that does not say what it has booked."""
+        return seller in self._unreadable
+
     def has_any_of(self, order: Order) -> bool:
         """Tell whether an Order has anything of what was opened."""
         return any(share.ref in self._accounts for share in order.shares)
@@ -87,6 +95,9 @@ class Accounts:
         before = None
         if account.before is None:
             surplus, before = min(0, surplus), max(0, surplus)
+        if self.cannot_tell(account.seller):
+            # What it has booked must not be taken for nobody's.
+            return Bookings(account.at, 0, None) if surplus == 0 else None
         is_unsure = account.is_unsure or self._last_deletion.get(account.seller, 0) >= account.at
         if surplus and is_unsure:
             return None

@@ -8,17 +8,18 @@ wrong in the same way again is a difference.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from service.store.auditor import HOLDS_LIMIT, Audit, Auditor, Bookings, Wrong
-from service.store.survey import PORTION, Lease, Name, Survey
+from service.store.survey import PORTION, UNREADABLE, Lease, Name, Survey
 from service.verify import counts as counting
 from service.verify.bookings import Accounts, is_doubtful
 from service.verify.counts import Doubts, Surpluses, Tally
 from service.verify.progress import Progress, Silent
-from service.verify.report import Report
+from service.verify.report import CHANGING, UNREADABLE_ORDER, Report
 
 OPPORTUNITIES_AT_ONCE: Final = 200_000
 """Where there are more, one partition is looked at after the other: their totals are in memory."""
@@ -88,7 +89,7 @@ class Verifier:
             new = [name for name in dict.fromkeys(names) if name.rest not in self._epochs]
             audits = await asyncio.gather(*(self._audit(name) for name in new))
             for name, audit in zip(new, audits, strict=True):
-                self._report.checked.update(("booked", "leased", "due", "feed", "allowed"))
+                self._report.checked.update(("read", "booked", "leased", "due", "feed", "allowed"))
                 accounts.open(name, audit)
                 self._epochs[name.rest] = audit.epoch if audit.is_registered else ""
             held = [pair for pair in zip(new, audits, strict=True) if pair[1].is_held]
@@ -100,12 +101,14 @@ class Verifier:
     async def _audit(self, name: Name, *, limit: int | None = None) -> Audit:
         """Judge an Opportunity in one step; report what is wrong, and mend it."""
         limit = self._holds_limit if limit is None else limit
-        audit = await self._auditor.audit(name, limit=limit)
-        if audit.wrong:
-            mends = [wrong.check for wrong in audit.wrong if wrong.check != "allowed"]
-            if self._report.repair and mends:
-                await self._auditor.audit(name, mend=True, limit=limit)
-            self._say(audit.id, audit.wrong)
+        audit = Audit.of_nothing(name)
+        with self._reading(name.keys.opportunity(name.rest)):
+            audit = await self._auditor.audit(name, limit=limit)
+            if audit.wrong:
+                mends = [wrong.check for wrong in audit.wrong if wrong.check != "allowed"]
+                if self._report.repair and mends:
+                    await self._auditor.audit(name, mend=True, limit=limit)
+                self._say(audit.id, audit.wrong)
         return audit
 
     async def _check_holds(self, name: Name, audit: Audit) -> None:
@@ -158,7 +161,7 @@ class Verifier:
             leases = await self._survey.leases(names)
             now = await self._survey.last_second()
             tally.enter(leases, now)
-            self._report.checked["expiry"] += len(leases)
+            self._report.checked.update(read=len(names), expiry=len(leases))
             removals = await self._survey.removals([lease.name for lease in leases])
             for lease, removed in zip(leases, removals, strict=True):
                 if removed != lease.expires:
@@ -170,7 +173,7 @@ class Verifier:
         """Read what is counted of leases before they are, and hold each count against itself."""
         tally = Tally()
         async for names in self._survey.names("leases", part):
-            counts = await self._counts(names)
+            counts = await self._survey.counts(names)
             tally.begin(counts)
             self._report.checked["counts"] += len(counts)
             for name, count in counts.items():
@@ -195,9 +198,11 @@ class Verifier:
 
     async def _reconcile(self, lease: Name, seen: Sequence[tuple[str, str]] = ()) -> None:
         """Judge a lease in one step; report what is wrong, and mend it."""
-        wrong = await self._auditor.reconcile(lease, seen)
-        if wrong and self._report.repair:
-            await self._auditor.reconcile(lease, seen, mend=True)
+        wrong: list[Wrong] = []
+        with self._reading(lease.keys.lease(lease.rest)):
+            wrong = await self._auditor.reconcile(lease, seen)
+            if wrong and self._report.repair:
+                await self._auditor.reconcile(lease, seen, mend=True)
         # A hold that is not its lease's is found from either side.
         new = [one for one in wrong if (lease, one) not in self._said]
         self._said.update((lease, one) for one in new)
@@ -221,11 +226,11 @@ class Verifier:
             for name, surpluses in doubts.confirmed().items():
                 await self._recount(name, surpluses)
         for name in doubts.partners():
-            self._report.leaves_open(f"counts of Booking Partner {name.partner}")
+            self._report.leaves_open(f"counts of Booking Partner {name.partner}", CHANGING)
 
     async def _tally(self, partners: Sequence[Name], part: int | None) -> Tally:
         tally = Tally()
-        tally.begin(await self._counts(partners))
+        tally.begin(await self._survey.counts(partners))
         async for names in self._names("Leases again", "lease", part):
             leases = await self._survey.leases(names)
             chosen = [lease for lease in leases if lease.partner in partners]
@@ -233,14 +238,11 @@ class Verifier:
         return tally
 
     async def _surpluses(self, tally: Tally) -> dict[Name, Surpluses]:
-        counts = await self._counts(tally.partners())
+        counts = await self._survey.counts(tally.partners())
         return tally.surpluses(counts, await self._survey.last_second())
 
-    async def _counts(self, partners: Sequence[Name]) -> dict[Name, dict[str, int]]:
-        return dict(zip(partners, await self._survey.counts(partners), strict=True))
-
     async def _recount(self, name: Name, surpluses: Mapping[int, int]) -> None:
-        [count] = await self._survey.counts([name])
+        count = (await self._survey.counts([name])).get(name, {})
         total = count.get("total", 0)
         by_second = sum(n for second, n in count.items() if second.isdigit())
         if self._report.repair:
@@ -283,17 +285,24 @@ class Verifier:
                 else:
                     doubts[ref] = now
         for ref in doubts:
-            self._report.leaves_open(f"booked of {await self._survey.id(places[ref][0])}")
+            name, seller = places[ref]
+            why = UNREADABLE_ORDER if accounts.cannot_tell(seller) else CHANGING
+            self._report.leaves_open(f"booked of {await self._survey.id(name)}", why)
 
     async def _count_again(self, places: Sequence[tuple[Name, str]], part: int | None) -> Accounts:
         accounts = Accounts()
         for first in range(0, len(places), PORTION):
             portion = places[first : first + PORTION]
-            audits = await asyncio.gather(*(self._auditor.audit(name) for name, _ in portion))
+            audits = await asyncio.gather(*(self._audit_again(name) for name, _ in portion))
             for (name, seller), audit in zip(portion, audits, strict=True):
                 accounts.open(name, audit, seller)
         await self._enter_orders(accounts, part, {seller for _, _, seller in accounts})
         return accounts
+
+    async def _audit_again(self, name: Name) -> Audit:
+        with self._reading(name.keys.opportunity(name.rest)):
+            return await self._auditor.audit(name)
+        return Audit.of_nothing(name)
 
     async def _enter_orders(
         self, accounts: Accounts, part: int | None, sellers: Container[str] | None = None
@@ -303,6 +312,7 @@ class Verifier:
         stage = "Orders" if sellers is None else "Orders again"
         async for names in self._names(stage, "order", part):
             chosen = names if sellers is None else [n for n in names if n.seller in sellers]
+            self._report.checked["read"] += len(names) if sellers is None else 0
             orders = await self._survey.orders(chosen)
             if sellers is not None:
                 # A SCAN may find a key twice.
@@ -318,6 +328,14 @@ class Verifier:
             self._report.notes(audit.id, found.before)
 
     # What all checks need
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """Report a key that cannot be read, and go on."""
+        try:
+            yield
+        except UNREADABLE:
+            self._report.cannot_read(key)
 
     def _say(self, where: str, wrong: Iterable[Wrong]) -> None:
         for check, found, right, _ in wrong:

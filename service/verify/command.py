@@ -127,7 +127,12 @@ async def _verify(settings: Settings, url: str, report: Report) -> None:
     )
     await examine(redis, durability="memory", claim=claim)
     nodes = open_nodes(redis, deadline_seconds=_PATIENCE_SECONDS)
-    survey = Survey(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    survey = Survey(
+        nodes,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        unreadable=report.cannot_read,
+    )
     auditor = Auditor(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
     try:
         with shown() as progress:

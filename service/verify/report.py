@@ -6,7 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+CHANGING: Final = "changed all the time, not judged"
+UNREADABLE_ORDER: Final = "an Order of its Seller cannot be read, not judged"
+"""Why nothing can be said of something."""
+
 CHECKS: Final = {
+    "read": "what is stored can be read",
     "booked": "booked is what the Orders have booked",
     "allowed": "no more is taken than was ever allowed",
     "leased": "leased is the sum of the holds",
@@ -48,6 +53,7 @@ class Report:
         self._differences = Counter[str]()
         self._mended = Counter[str]()
         self._unsettled = 0
+        self._unreadable = set[str]()
 
     @property
     def differences(self) -> int:
@@ -69,18 +75,23 @@ class Report:
         self._differences[title] += 1
         self._mended[title] += mended
         end = "; mended" if mended else ""
-        self._write(
-            f"{check} of {where}: {found or 'nothing'}, should be {right or 'nothing'}{end}\n"
-        )
+        self._say(f"{check} of {where}: {found or 'nothing'}, should be {right or 'nothing'}{end}")
+
+    def cannot_read(self, key: str) -> None:
+        """Say, once, that nobody can read what a key of Redis has."""
+        if key not in self._unreadable:
+            self._unreadable.add(key)
+            self._differences["read"] += 1
+            self._say(f"read of {key}: it is nothing that this release stores")
 
     def notes(self, where: str, before: int) -> None:
         """Say that what was booked before the first registration has been noted."""
-        self._write(f"before of {where}: noted as {before}, for which there is no Order\n")
+        self._say(f"before of {where}: noted as {before}, for which there is no Order")
 
-    def leaves_open(self, where: str) -> None:
-        """Say what changed so often that nothing can be said of it."""
+    def leaves_open(self, where: str, why: str) -> None:
+        """Say of what nothing can be said."""
         self._unsettled += 1
-        self._write(f"{where}: changed all the time, not judged\n")
+        self._say(f"{where}: {why}")
 
     def table(self) -> str:
         """Return the table, and the verdict below it."""
@@ -94,6 +105,11 @@ class Report:
             for title, *cells in (("", *_COLUMNS), *rows)
         ]
         return "\n".join(["", *lines, "", self._verdict(), ""])
+
+    def _say(self, line: str) -> None:
+        """Write a line; what is stored may say anything, and a terminal would believe it."""
+        shown = line if line.isprintable() else line.encode("unicode_escape").decode()
+        self._write(f"{shown}\n")
 
     def _verdict(self) -> str:
         open_ = f" {self._unsettled:,} could not be judged: run it again." * bool(self._unsettled)

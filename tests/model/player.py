@@ -189,7 +189,8 @@ class Player:
         auditor._calls._scripts = self._scripts
         found: list[str] = []
         report = Report(found.append, repair=False)
-        self.run(Verifier(FakeSurvey(self._batcher, **places), auditor, report).run())
+        survey = FakeSurvey(self._batcher, **places, unreadable=report.cannot_read)
+        self.run(Verifier(survey, auditor, report).run())
         return found
 
     def look_inside(

@@ -192,7 +192,7 @@ def test_the_table_says_what_was_checked_and_found(lines: list[str]) -> None:
     report.checked["leased"] = 1204
     report.differs("named", "https://example.com/1", "", "2", mended=True)
     report.differs("allowed", "https://example.com/1", "9", "at most 8", mended=False)
-    report.leaves_open("booked of https://example.com/2")
+    report.leaves_open("booked of https://example.com/2", "changed all the time, not judged")
     assert lines == [
         "named of https://example.com/1: nothing, should be 2; mended\n",
         "allowed of https://example.com/1: 9, should be at most 8\n",

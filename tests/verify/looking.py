@@ -36,7 +36,12 @@ async def look(
     found = Look(repair=repair)
     batcher = place if isinstance(place, Batcher) else place.batcher
     settings = Settings() if isinstance(place, Batcher) else place.settings
-    survey = Survey(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    survey = Survey(
+        batcher,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        unreadable=found.report.cannot_read,
+    )
     auditor = Auditor(batcher, key_prefix=settings.key_prefix, partitions=settings.partitions)
     verifier = Verifier(
         survey,
