@@ -23,11 +23,11 @@ from service.store import (
     SellerLeftOutError,
     UnknownPoolError,
 )
+from service.store.keys import POOL
 
 Entry = tuple[int, OpportunityRegistration | OpenBookingError]
 """The index of an entry, and the entry or why it is refused."""
 
-POOL: Final = "CapacityPool"
 _AT_ONCE: Final = 256
 _ERRORS_IN_FULL: Final = 100
 _OUTCOMES: Final = {1: "registered", 2: "updated", 3: "unchanged"}

@@ -37,6 +37,9 @@ def digest(*parts: str) -> str:
     return urlsafe_b64encode(blake2b(text, digest_size=12).digest()).decode()
 
 
+POOL: Final = "CapacityPool"
+"""The type of what Opportunities draw on and nobody leases by itself (rule 28)."""
+
 SHORT: Final = {"lease": "l", "age": "a"}
 """The words of the keys that there are one of for every lease: a letter each, to save memory."""
 

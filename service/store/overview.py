@@ -9,18 +9,22 @@ import asyncio
 import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from service.redis.call import Part, Reply
 from service.redis.nodes import Nodes, earliest_microseconds
-from service.store.keys import Keys, PartitionKeys, owner_of
+from service.store.keys import POOL, Keys, PartitionKeys, owner_of
 
 # Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
 _UNSETTLED: Final = 1000
 
 # Bytes of a lease in which its head ends, however long the Booking Partner's name is.
 _LEASE_HEAD: Final = 1023
+
+# Entries of a due list that are read at once where the first few do not tell enough.
+_PORTION: Final = 100
 
 _MEMBER: Final = re.compile(r"\A(\d+)([a-z])(.+)\Z", re.DOTALL)
 
@@ -183,34 +187,24 @@ class Overview:
         return [row for row in rows if row]
 
     async def lapsing(self, limit: int) -> Lapsing:
-        """Return live holds of the Opportunities on which one expires next, earliest first.
+        """Return the live holds that expire next, the first first; a lease's, not its pools'.
 
         Args:
             limit: How many at most.
 
         """
-        clock, *due = await asyncio.gather(
-            self.clock(),
-            *(
-                self._command(keys, "ZRANGE", keys.due, 0, limit - 1, "WITHSCORES")
-                for keys in self._partitions
-            ),
-        )
-        candidates = (
-            (float(score), ref.decode(), keys)
-            for keys, flat in zip(self._partitions, due, strict=True)
-            for ref, score in _pairs(flat)
-        )
-        places = [_Place(keys, ref) for _, ref, keys in heapq.nsmallest(limit, candidates)]
-        rows = await self._rows(places, clock)
-        held = await asyncio.gather(*(self._live(place, clock, limit) for place in places))
-        holds = (
-            _Hold.parse(place, row.seller, row.id, *member)
-            for place, row, members in zip(places, rows, held, strict=True)
-            if row
-            for member in members
-        )
-        first = heapq.nsmallest(limit, holds, key=lambda hold: (hold.expires, hold.holder))
+        clock = await self.clock()
+        first: list[_Hold] = []
+        places: list[_Place] = []
+        # What is due is due no later than its holds expire, and often earlier.
+        async for due, place in self._by_due(limit):
+            if len(first) == limit and first[-1].expires <= due:
+                break
+            places.append(place)
+            if len(places) == limit:
+                first = _earliest(limit, first, await self._held(places, clock, limit))
+                places = []
+        first = _earliest(limit, first, await self._held(places, clock, limit))
         return Lapsing(clock, await self._named(first))
 
     async def inspect(
@@ -253,6 +247,40 @@ class Overview:
             *("WITHSCORES", "LIMIT", 0, limit),
         )
         return _pairs(flat)
+
+    async def _by_due(self, portion: int) -> AsyncIterator[tuple[float, _Place]]:
+        """Yield what is due in any partition, and when, the earliest first."""
+        ahead: list[tuple[float, bytes, int]] = []
+        done, left = [0] * len(self._partitions), [0] * len(self._partitions)
+
+        async def read_on(number: int, count: int) -> None:
+            keys, start = self._partitions[number], done[number]
+            flat = await self._command(
+                keys, "ZRANGE", keys.due, start, start + count - 1, "WITHSCORES"
+            )
+            left[number] = len(flat) // 2
+            done[number] += left[number]
+            for ref, due in _pairs(flat):
+                heapq.heappush(ahead, (float(due), ref, number))
+
+        await asyncio.gather(*(read_on(number, portion) for number in range(len(done))))
+        while ahead:
+            due, ref, number = heapq.heappop(ahead)
+            yield due, _Place(self._partitions[number], ref.decode())
+            left[number] -= 1
+            if not left[number]:
+                await read_on(number, _PORTION)
+
+    async def _held(self, places: Sequence[_Place], clock: float, limit: int) -> list[_Hold]:
+        """Return the first live holds of each of these Opportunities."""
+        rows = await self._rows(places, clock)
+        held = await asyncio.gather(*(self._live(place, clock, limit) for place in places))
+        return [
+            _Hold.parse(place, row.seller, row.id, *member)
+            for place, row, members in zip(places, rows, held, strict=True)
+            if row and row.type != POOL
+            for member in members
+        ]
 
     async def _named(self, holds: Sequence[_Hold]) -> list[HoldRow]:
         """Return holds with what their leases say of whose they are; not those that just ended."""
@@ -387,6 +415,10 @@ def _shares(counts: Sequence[int], limit: int) -> list[int]:
         shares[index] = min(counts[index], limit // (len(counts) - nth))
         limit -= shares[index]
     return shares
+
+
+def _earliest(limit: int, *holds: Iterable[_Hold]) -> list[_Hold]:
+    return heapq.nsmallest(limit, chain(*holds), key=lambda hold: (hold.expires, hold.holder))
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

@@ -7,6 +7,7 @@ import pytest
 from service.ledger import Step
 from service.redis.batcher import Batcher
 from service.store.conflicts import Conflicts
+from service.store.keys import Keys
 from service.store.overview import Overview, Window, _shares
 from tests.polling import eventually
 from tests.store.desk import CLASS, COURT, OFFER, SELLER, Desk, order_request
@@ -146,6 +147,42 @@ async def test_what_lapses_next_comes_first(desk: Desk, overview: Overview) -> N
         (SELLER, CLASS),
     ]
     assert len((await overview.lapsing(1)).holds) == 1
+
+
+async def test_what_was_booked_or_released_hides_nothing(desk: Desk, overview: Overview) -> None:
+    """However many were due that hold nothing any more, or not yet, the next to lapse is shown."""
+    held = [f"https://example.com/{number}" for number in range(20)]
+    for opportunity in held:
+        await desk.register(20, opportunity)
+    for number, opportunity in enumerate(held):
+        await desk.quote(2 * number + 1, [(opportunity, OFFER)])
+        await desk.quote(2 * number + 2, [(opportunity, OFFER)], Step.NAMED)
+    # The earliest of each is given back, but where it was due it is due.
+    for number in range(18):
+        await desk.release(2 * number + 1)
+    await desk.book(37, [(held[18], OFFER)])
+    lapsing = await overview.lapsing(3)
+    assert (lapsing.holds[0].opportunity, lapsing.holds[0].kind) == (held[19], "a")
+    assert [hold.kind for hold in lapsing.holds] == ["a", "n", "n"]
+
+
+async def test_nothing_is_due_where_nothing_is_held(desk: Desk) -> None:
+    """Once the last space is given back or booked the sweeper has nothing to look for."""
+    await desk.register(20)
+    due = Keys("lease", PARTITIONS).seller(SELLER).partition.due
+    for customer in (1, 2):
+        await desk.quote(customer, 2)
+        assert await desk.batcher.command("ZCARD", due) == 1
+        await (desk.release(customer) if customer == 1 else desk.book(customer, 2))
+        assert await desk.batcher.command("ZCARD", due) == 0
+
+
+async def test_a_lease_lapses_once(desk: Desk, overview: Overview) -> None:
+    """What it holds of a pool lapses with it, and is no other lease."""
+    await desk.register(10, POOL, **{"@type": "CapacityPool"})
+    await desk.register(20, capacityPools=[{"@id": POOL, "spaces": 2}])
+    await desk.quote(1, 1)
+    assert [hold.opportunity for hold in (await overview.lapsing(10)).holds] == [CLASS]
 
 
 async def test_conflicts_add_up_over_processes(batcher: Batcher) -> None:
