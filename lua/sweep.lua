@@ -1,6 +1,6 @@
 --[[
 Sweep: drops what has expired of Opportunities that are due, and takes those that were withdrawn a
-week ago out of the feed (contract, rules 12 and 22): one bounded step.
+week ago out of the feed, and out of Redis where nothing is booked (rules 12 and 22): one bounded step.
 
 USES clock, opportunity
 KEYS
@@ -71,7 +71,16 @@ for _, group in ipairs(groups) do
       settled[#settled + 1] = group
     elseif tonumber(call('ZSCORE', due_key, group.ref) or now + 1) <= now then
       call('ZREM', feed_key, group.ref)
-      call('ZREM', due_key, group.ref)
+      local booked, draws = unpack(call('HMGET', group.key, 'booked', 'draws'))
+      if (draws or '') ~= '' then
+        -- A pool, and Opportunities that will draw on it should it come back: another look in a week.
+        call('ZADD', due_key, now + DELETED_SECONDS, group.ref)
+      else
+        call('ZREM', due_key, group.ref)
+        if (booked or '0') == '0' then
+          call('UNLINK', group.key)
+        end
+      end
     end
   end
 end

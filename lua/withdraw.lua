@@ -26,7 +26,9 @@ local group = groups[1]
 if not group.known then
   return { 2 }
 end
--- Leases of the old epoch hold nothing, so none of them has to be found.
+-- Leases of the old epoch hold nothing, so none of them has to be found; but it must be remembered as long as
+-- any of them is there.
+local last_expiry = tonumber(call('ZRANGE', group.holds_key, -1, -1, 'WITHSCORES')[2] or 0)
 call('HINCRBY', group.key, 'epoch', 1)
 call('HSET', group.key, 'leased', 0)
 call('HDEL', group.key, 'capacity', 'next', 'named', 'proposed', 'pools')
@@ -35,11 +37,7 @@ for _, pool in ipairs(group.pools) do
   stop_drawing(groups[pool.ref], group.ref)
 end
 local now, microseconds = clock()
-if group.type == POOL then
-  call('ZREM', due_key, group.ref)
-else
-  call('ZADD', due_key, now + DELETED_SECONDS, group.ref)
-end
+call('ZADD', due_key, max(now + DELETED_SECONDS, last_expiry + 1), group.ref)
 group.moved = true
 move_in_feed(feed_key, groups, now, microseconds)
 return { 1 }

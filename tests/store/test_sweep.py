@@ -16,6 +16,8 @@ from tests.servers import RedisServer, valkey_binary
 from tests.store.desk import CLASS, COURT, OFFER, SELLER, Desk, epoch_seconds
 from tests.store.follow import Follower, due_of, sweeper_of
 
+HALL = "https://example.com/halls/1"
+IN_HALL = "https://example.com/classes/1"
 WEEK_SECONDS = 7 * 24 * 60 * 60
 
 
@@ -237,6 +239,43 @@ async def test_what_was_withdrawn_a_week_ago_leaves_the_feed(desk):
     await age(desk, 60)
     await sweeper_of(desk).sweep()
     assert await Follower(desk).read() == [COURT]
+
+
+async def test_what_was_withdrawn_a_week_ago_and_not_booked_leaves_redis(desk):
+    """Nothing is kept of an Opportunity or a pool that nobody booked, once the feed has told it."""
+    await desk.register(9, HALL, **{"@type": "CapacityPool"})
+    await desk.register(9, IN_HALL, capacityPools=[{"@id": HALL, "spaces": 1}])
+    await desk.register(5)
+    await desk.register(5, COURT)
+    await desk.quote(1, 2)
+    await desk.book(2, [(COURT, OFFER)])
+    await desk.ledger.withdraw(SELLER, [CLASS, COURT, HALL])
+    await age(desk, WEEK_SECONDS)
+    await sweeper_of(desk).sweep()
+    assert len(await desk.raw_keys("*:opp:*")) == 3
+    await desk.ledger.delete(desk.key(2))
+    await desk.register(5, COURT)
+    assert await desk.spaces(COURT) == (0, 0, 5)
+    await desk.ledger.withdraw(SELLER, [COURT, IN_HALL])
+    await age(desk, WEEK_SECONDS)
+    await sweeper_of(desk).sweep()
+    await age(desk, WEEK_SECONDS)
+    await sweeper_of(desk).sweep()
+    assert await desk.raw_keys("*:opp:*") == []
+    assert await desk.raw_keys("*:due") == []
+
+
+async def test_what_leases_may_remember_stays(make_desk):
+    """As long as a lease of before a withdrawal is there, it is known that it holds nothing."""
+    desk = make_desk(anonymous_seconds=3 * WEEK_SECONDS, maximum_hold_seconds=3 * WEEK_SECONDS)
+    await desk.register(5)
+    await desk.quote(1, 2)
+    await desk.ledger.withdraw(SELLER, [CLASS])
+    await age(desk, 2 * WEEK_SECONDS)
+    await sweeper_of(desk).sweep()
+    await desk.register(5)
+    await desk.quote(1, 5)
+    assert await desk.spaces() == (0, 5, 0)
 
 
 async def test_what_was_registered_again_stays(desk):
