@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from service.errors import OpenBookingError, UnknownOpportunityError
@@ -61,7 +61,11 @@ async def register_entries(
 async def _register_portion(
     catalogue: Catalogue, portion: list[Entry], seller: str | None, result: Registration
 ) -> None:
-    outcomes = await asyncio.gather(*(_register(catalogue, entry, seller) for _, entry in portion))
+    outcomes: list[int | OpenBookingError] = []
+    for together in _independent(portion):
+        outcomes += await asyncio.gather(
+            *(_register(catalogue, entry, seller) for _, entry in together)
+        )
     for (index, _), outcome in zip(portion, outcomes, strict=True):
         if isinstance(outcome, OpenBookingError):
             result.failed += 1
@@ -70,6 +74,27 @@ async def _register_portion(
         else:
             name = _OUTCOMES[outcome]
             setattr(result, name, getattr(result, name) + 1)
+
+
+def _independent(portion: list[Entry]) -> Iterator[list[Entry]]:
+    """Cut a portion where an entry is about an id that an earlier one is about.
+
+    What is on its way together may arrive in any order: a script that needs more keys runs again,
+    and meanwhile the next entry's might run.
+    """
+    together: list[Entry] = []
+    registered: set[str] = set()
+    named: set[str] = set()
+    for index, entry in portion:
+        if not isinstance(entry, OpenBookingError):
+            pools = {pool.id for pool in entry.capacity_pools}
+            if entry.id in registered or entry.id in named or not registered.isdisjoint(pools):
+                yield together
+                together, registered, named = [], set(), set()
+            registered.add(entry.id)
+            named |= pools
+        together.append((index, entry))
+    yield together
 
 
 async def _register(

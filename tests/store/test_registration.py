@@ -64,6 +64,36 @@ async def test_modified_may_have_sixteen_digits(desk):
     assert (await desk.inspect()).maximum_attendee_capacity == 5
 
 
+@pytest.mark.parametrize("between", [0, 300])
+async def test_of_two_entries_for_one_opportunity_the_later_wins(desk, between):
+    """Entries of one body count in their order, also where the first one has to be tried again."""
+    pool = {"@type": "CapacityPool", "seller": SELLER, "maximumAttendeeCapacity": 100}
+    halls = [f"https://example.com/halls/{number}" for number in range(2)]
+    await desk.register_entries(*[pool | {"@id": hall} for hall in halls])
+    await desk.register(5, capacityPools=[{"@id": halls[0]}])
+    others = [_class(f"{COURT}/{n}", maximumAttendeeCapacity=1) for n in range(between)]
+    # The script has to be run again for the first, which it shows the pool that is left.
+    first = _class(maximumAttendeeCapacity=6, capacityPools=[{"@id": halls[1]}])
+    second = _class(maximumAttendeeCapacity=7, capacityPools=[{"@id": halls[0]}])
+    result = await desk.register_entries(*others, first, second)
+    assert (result.registered, result.updated, result.failed) == (between, 2, 0)
+    await desk.quote(1, 1)
+    assert [(await desk.spaces(hall))[1] for hall in halls] == [1, 0]
+    assert (await desk.inspect()).maximum_attendee_capacity == 7
+
+
+async def test_a_pool_is_known_to_the_entries_after_it(desk):
+    """A pool may be registered anew in the same body, before or after what draws on it."""
+    hall = "https://example.com/halls/1"
+    pool = _class(hall, maximumAttendeeCapacity=9) | {"@type": "CapacityPool"}
+    drawing = _class(maximumAttendeeCapacity=5, capacityPools=[{"@id": hall}])
+    result = await desk.register_entries(
+        drawing, pool, drawing, pool | {"maximumAttendeeCapacity": 3}
+    )
+    assert (result.registered, result.updated, result.failed) == (2, 1, 1)
+    assert await desk.spaces() == (0, 0, 3)
+
+
 async def test_an_entry_without_capacity_fails_alone(desk):
     """Each entry stands alone: one without a capacity is an error with its index."""
     result = await desk.register_entries(_class(), _class(COURT, maximumAttendeeCapacity=3))
