@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from msgspec.structs import force_setattr
 
 from service.money import TOTAL_LIMIT, Amount, normal_amount
-from service.text import whole
+from service.text import PRINTABLE, type_names, whole
 
 CONTEXT: Final = "https://openactive.io/"
 MEDIA_TYPE: Final = "application/vnd.openactive.booking+json; version=1"
@@ -24,16 +24,24 @@ MAXIMUM_ITEMS: Final = 1_000
 Id = Annotated[
     str,
     whole(
-        # No control character, C1's among them, nor what some readers take for a line's end.
-        r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+",
+        PRINTABLE,
         min_length=1,
         max_length=2048,
         description="An `@id`: printable, at most 2,048 characters.",
         examples=["https://example.com/events/452/subEvents/132"],
     ),
 ]
-TypeName = Annotated[str, whole("[A-Za-z][A-Za-z:]*", max_length=64)]
+TypeName = Annotated[str, whole("[A-Za-z][A-Za-z0-9:._-]*", max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Remaining = Annotated[int, Meta(le=1_000_000_000)]
+"""Some feeds let it fall below zero, which means none."""
+
+Modified = (
+    Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    | Annotated[str, whole(PRINTABLE, min_length=1, max_length=128)]
+)
+"""The front-end's own version of what it registers: a number rises, a text is just another."""
+
 Currency = Annotated[str, whole("[A-Z]{3}", examples=["GBP"])]
 Price = Annotated[Decimal, Meta(description="A decimal number, exact.", examples=[10])]
 Position = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -76,23 +84,41 @@ class Thing(Struct, frozen=True):
     """An object of which only its identity matters here."""
 
     id: Id = field(name="@id")
-    type: Annotated[str, whole("[A-Za-z:]*", max_length=64)] = field(name="@type", default="")
 
 
 Reference = Thing | Id
 
 
-def identity(reference: Reference) -> str:
-    """Return the id of an object that may have been given as its bare `@id`."""
-    return reference if isinstance(reference, str) else reference.id
+class OrderItemPart(Struct, frozen=True):
+    """The Opportunity or the Offer of an OrderItem; without an id the OrderItem is incomplete."""
+
+    id: Id | None = field(name="@id", default=None)
+    type: Raw | UnsetType = field(name="@type", default=UNSET)
+
+
+def identity(reference: Thing | OrderItemPart | str | None) -> str:
+    """Return the id of an object that may have been given as its bare `@id`; `""` without one."""
+    if reference is None or isinstance(reference, str):
+        return reference or ""
+    return reference.id or ""
+
+
+def type_of(reference: OrderItemPart | str | None) -> str:
+    """Return the type that an object says it is of; `""` where it says none that has a name."""
+    if not isinstance(reference, OrderItemPart) or not reference.type:
+        return ""
+    try:
+        return msgspec.convert(next(iter(type_names(bytes(reference.type))), ""), TypeName)
+    except msgspec.ValidationError:
+        return ""
 
 
 class OrderItemRequest(Struct, frozen=True):
     """One space of one Opportunity, as the Broker asks for it."""
 
     position: Position | None = None
-    ordered_item: Reference | None = field(name="orderedItem", default=None)
-    accepted_offer: Reference | None = field(name="acceptedOffer", default=None)
+    ordered_item: OrderItemPart | Id | None = field(name="orderedItem", default=None)
+    accepted_offer: OrderItemPart | Id | None = field(name="acceptedOffer", default=None)
     id: Id | None = field(name="@id", default=None)
 
 
@@ -107,25 +133,35 @@ class TotalRequest(Struct, frozen=True):
         force_setattr(self, "price", normal_amount(self.price, "price", limit=TOTAL_LIMIT))
 
 
-class OrderRequest(Struct, frozen=True):
-    """The body of C1, C2, P and B, of which only these properties are read.
+class OrderBody(Struct, frozen=True):
+    """The body of a call of one Order, which may say what kind of Order it is."""
 
-    Only B does without OrderItems: it books what was proposed.
-    """
+    type: Raw | UnsetType = field(name="@type", default=UNSET)
+    seller: Reference | None = None
+
+
+class QuoteRequest(OrderBody, frozen=True):
+    """The body of C1 and C2, of which only these properties are read."""
 
     ordered_item: Annotated[list[OrderItemRequest], Meta(max_length=MAXIMUM_ITEMS)] | None = field(
         name="orderedItem", default=None
     )
-    seller: Reference | None = None
-    customer: Raw = field(default_factory=Raw)
+
+
+class OrderRequest(QuoteRequest, frozen=True):
+    """The body of P and B, of which only these properties are read.
+
+    Only B does without OrderItems: it books what was proposed.
+    """
+
+    customer: Raw | UnsetType = UNSET
     total_payment_due: TotalRequest | None = field(name="totalPaymentDue", default=None)
 
 
-class ProposalPatch(Struct, frozen=True):
-    """What the Seller or the Customer decided upon an OrderProposal."""
+class ProposalPatch(OrderBody, frozen=True):
+    """What the Seller or the Customer decided upon an OrderProposal, if they did."""
 
-    order_proposal_status: Status = field(name="orderProposalStatus")
-    seller: Reference | None = None
+    order_proposal_status: Status | None = field(name="orderProposalStatus", default=None)
 
 
 class OrderItemPatch(Struct, frozen=True):
@@ -136,13 +172,12 @@ class OrderItemPatch(Struct, frozen=True):
     position: Position | None = None
 
 
-class OrderPatch(Struct, frozen=True):
+class OrderPatch(OrderBody, frozen=True, kw_only=True):
     """The OrderItems of an Order that are to be cancelled; the others stay as they are."""
 
     ordered_item: Annotated[list[OrderItemPatch], Meta(min_length=1, max_length=MAXIMUM_ITEMS)] = (
         field(name="orderedItem")
     )
-    seller: Reference | None = None
 
 
 class PaymentWindowRequest(Struct, frozen=True):
@@ -172,26 +207,34 @@ class LeasingPolicy(Struct, frozen=True, omit_defaults=True, rename="camel"):
     anonymous: StepPolicy | UnsetType | None = UNSET
     named: StepPolicy | UnsetType | None = UNSET
     proposal: StepPolicy | UnsetType | None = UNSET
-    maximum_hold: Duration | UnsetType = UNSET
-    maximum_spaces: Limit | UnsetType = UNSET
-    maximum_leases: Limit | UnsetType = UNSET
-    payment_window: Duration | UnsetType = UNSET
+    maximum_hold: Duration | UnsetType | None = UNSET
+    maximum_spaces: Limit | UnsetType | None = UNSET
+    maximum_leases: Limit | UnsetType | None = UNSET
+    payment_window: Duration | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         """Refuse lengths that no clock could keep."""
         lengths = {"maximumHold": self.maximum_hold, "paymentWindow": self.payment_window}
         for name, length in lengths.items():
-            if length is not UNSET:
+            if isinstance(length, timedelta):
                 whole_seconds(length, name)
 
 
 class SellerPolicy(Struct, frozen=True):
     """A Seller's policy (contract, rule 14)."""
 
-    type: TypeName = field(name="@type", default="Organization")
+    type: Literal["Organization"] = field(name="@type", default="Organization")
     id: Id | UnsetType = field(name="@id", default=UNSET)
     tax_mode: TaxMode | UnsetType = field(name="taxMode", default=UNSET)
     leasing: LeasingPolicy = LeasingPolicy()
+
+
+class SellerPolicyRequest(Struct, frozen=True):
+    """What a Seller's policy is to be; of the Organization nothing else is read."""
+
+    id: Id | None = field(name="@id", default=None)
+    tax_mode: TaxMode | None = field(name="taxMode", default=None)
+    leasing: LeasingPolicy | None = None
 
 
 class OfferRegistration(Struct, frozen=True):
@@ -210,26 +253,88 @@ class PoolRegistration(Struct, frozen=True):
     """A capacity pool that an Opportunity draws on: each of its spaces takes `spaces` of it."""
 
     id: Id = field(name="@id")
-    spaces: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    spaces: Annotated[int, Meta(ge=1, le=1_000_000)] | None = 1
+
+
+if TYPE_CHECKING:
+    TypeGiven: TypeAlias = str
+    SpacesGiven: TypeAlias = int | None
+else:
+    # The JSON as it came, of which `OpportunityRegistration` reads what is used. The union of a
+    # patterned text and an array would free memory that is not its own (msgspec 0.22).
+    TypeGiven = Annotated[
+        Raw,
+        Meta(
+            description="The name of a type, or its whole IRI; of several the first counts.",
+            examples=["ScheduledSession"],
+            extra_json_schema={"type": ["string", "array"], "items": {"type": "string"}},
+        ),
+    ]
+    SpacesGiven = Annotated[
+        Raw, Meta(extra_json_schema={"type": ["integer", "null"], "maximum": 1_000_000_000})
+    ]
 
 
 class OpportunityRegistration(Struct, frozen=True):
-    """An Opportunity as the front-end's own open feed has it (contract, «Calls»)."""
+    """An Opportunity as the front-end's own open feed has it (contract, «Calls»).
+
+    Its spaces go by two pairs of names, of which its type uses one: the other may be anything.
+    """
 
     id: Id = field(name="@id")
-    type: TypeName = field(name="@type")
+    type: TypeGiven = field(name="@type")
     seller: Reference | None = None
-    maximum_attendee_capacity: Count | None = field(name="maximumAttendeeCapacity", default=None)
-    remaining_attendee_capacity: Count | None = field(
+    maximum_attendee_capacity: SpacesGiven = field(name="maximumAttendeeCapacity", default=None)
+    remaining_attendee_capacity: SpacesGiven = field(
         name="remainingAttendeeCapacity", default=None
     )
-    maximum_uses: Count | None = field(name="maximumUses", default=None)
-    remaining_uses: Count | None = field(name="remainingUses", default=None)
-    modified: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
-    offers: Annotated[list[OfferRegistration], Meta(max_length=100)] = []
-    capacity_pools: Annotated[list[PoolRegistration], Meta(max_length=8)] = field(
-        name="capacityPools", default=[]
+    maximum_uses: SpacesGiven = field(name="maximumUses", default=None)
+    remaining_uses: SpacesGiven = field(name="remainingUses", default=None)
+    modified: Modified | None = None
+    offers: Annotated[list[OfferRegistration], Meta(max_length=100)] | None = None
+    capacity_pools: Annotated[list[PoolRegistration], Meta(max_length=8)] | None = field(
+        name="capacityPools", default=None
     )
+
+    def __post_init__(self) -> None:
+        """Bring the type and the spaces into normal form, or refuse them."""
+        names = type_names(bytes(self.type)) if isinstance(self.type, Raw) else (self.type,)
+        kind = _judged(next(iter(names), ""), TypeName, "@type")
+        force_setattr(self, "type", kind)
+        pairs = [("AttendeeCapacity", "attendee_capacity"), ("Uses", "uses")]
+        if kind == "Slot":
+            pairs.reverse()
+        is_said = False
+        for name, attribute in pairs:
+            maximum = remaining = None
+            if not is_said:
+                maximum = _spaces(getattr(self, f"maximum_{attribute}"), Count, f"maximum{name}")
+                given = getattr(self, f"remaining_{attribute}")
+                remaining = _spaces(given, Remaining, f"remaining{name}")
+            force_setattr(self, f"maximum_{attribute}", maximum)
+            force_setattr(self, f"remaining_{attribute}", remaining)
+            is_said = is_said or maximum is not None or remaining is not None
+
+
+def _spaces(given: object, kind: Any, name: str) -> int | None:  # noqa: ANN401 - as `_judged`
+    """Return a number of spaces, none where it is below zero; None where it was not given."""
+    said = _judged(given, kind | None, name)
+    return None if said is None else max(0, said)
+
+
+def _judged(given: object, kind: Any, name: str) -> Any:  # noqa: ANN401 - no Annotated is a type
+    """Return the value of a property if it is of its type.
+
+    Raises:
+        ValueError: It is not.
+
+    """
+    try:
+        if isinstance(given, Raw):
+            return msgspec.json.decode(given, type=kind)
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{error} - at `$.{name}`") from error
 
 
 class Error(Struct, frozen=True, kw_only=True, omit_defaults=True):

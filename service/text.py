@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from functools import lru_cache
+from typing import Any, Final
 
+import msgspec
 from msgspec import Meta
+
+PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+"""No control character, C1's among them, nor what some readers take for a line's end."""
+
+# An IRI ends in the name; `oa:` and `schema:` are what JSON-LD calls the standard's namespaces.
+_NAMESPACE: Final = re.compile(r"(?:.*[/#])?(?:(?:oa|openactive|schema):)?", re.DOTALL)
+_LONGEST_TYPES: Final = 1024
 
 
 def whole(pattern: str, **more: Any) -> Meta:  # noqa: ANN401 - as Meta has them
@@ -19,3 +29,21 @@ def whole(pattern: str, **more: Any) -> Meta:  # noqa: ANN401 - as Meta has them
 
     """
     return Meta(pattern=rf"\A(?:{pattern})\Z", **more)
+
+
+@lru_cache(maxsize=256)
+def type_names(given: bytes) -> tuple[str, ...]:
+    """Return the names of types that an `@type` has, without their namespaces.
+
+    Args:
+        given: JSON: a name, its whole IRI, an array of them, or anything else, which has none.
+
+    """
+    if len(given) > _LONGEST_TYPES:
+        return ()
+    try:
+        said = msgspec.json.decode(given)
+    except (msgspec.MsgspecError, RecursionError):
+        return ()
+    names = said if isinstance(said, list) else [said]
+    return tuple(_NAMESPACE.sub("", name, 1) for name in names if isinstance(name, str))

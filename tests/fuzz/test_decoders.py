@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from service.errors import OpenBookingError
 from service.http.access import Token, TokensFile, TokensFileError
+from service.http.decoding import decode
 from service.http.entries import cut_array
 from service.http.events import _place
 from service.http.examples import REQUESTS
 from service.http.feed import parse_cursor
-from service.http.request import decode
 from service.ledger.feed import Cursor
 from service.model import (
     OpportunityRegistration,
