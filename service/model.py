@@ -237,30 +237,12 @@ class SellerPolicyRequest(Struct, frozen=True):
     leasing: LeasingPolicy | None = None
 
 
-class OfferRegistration(Struct, frozen=True):
-    """An Offer of an Opportunity, with the price that a lease guarantees (contract, rule 13)."""
-
-    id: Id = field(name="@id")
-    price: Amount = None
-    price_currency: Currency | None = field(name="priceCurrency", default=None)
-
-    def __post_init__(self) -> None:
-        """Bring the price into normal form, or refuse it."""
-        force_setattr(self, "price", normal_amount(self.price, "price"))
-
-
-class PoolRegistration(Struct, frozen=True):
-    """A capacity pool that an Opportunity draws on: each of its spaces takes `spaces` of it."""
-
-    id: Id = field(name="@id")
-    spaces: Annotated[int, Meta(ge=1, le=1_000_000)] | None = 1
-
-
 if TYPE_CHECKING:
     TypeGiven: TypeAlias = str
     SpacesGiven: TypeAlias = int | None
+    CurrencyGiven: TypeAlias = str | None
 else:
-    # The JSON as it came, of which `OpportunityRegistration` reads what is used. The union of a
+    # The JSON as it came, of which a registration reads what is used. The union of a
     # patterned text and an array would free memory that is not its own (msgspec 0.22).
     TypeGiven = Annotated[
         Raw,
@@ -273,6 +255,34 @@ else:
     SpacesGiven = Annotated[
         Raw, Meta(extra_json_schema={"type": ["integer", "null"], "maximum": 1_000_000_000})
     ]
+    CurrencyGiven = Annotated[
+        Raw,
+        Meta(
+            examples=["GBP"],
+            extra_json_schema={"type": ["string", "null"], "pattern": "^[A-Z]{3}$"},
+        ),
+    ]
+
+
+class OfferRegistration(Struct, frozen=True):
+    """An Offer of an Opportunity, with the price that a lease guarantees (contract, rule 13)."""
+
+    id: Id = field(name="@id")
+    price: Amount = None
+    price_currency: CurrencyGiven = field(name="priceCurrency", default=None)
+
+    def __post_init__(self) -> None:
+        """Bring the price into normal form, or refuse it; without one its currency is not read."""
+        force_setattr(self, "price", normal_amount(self.price, "price"))
+        currency = self.price_currency if self.price is not None else None
+        force_setattr(self, "price_currency", _judged(currency, Currency | None, "priceCurrency"))
+
+
+class PoolRegistration(Struct, frozen=True):
+    """A capacity pool that an Opportunity draws on: each of its spaces takes `spaces` of it."""
+
+    id: Id = field(name="@id")
+    spaces: Annotated[int, Meta(ge=1, le=1_000_000)] | None = 1
 
 
 class OpportunityRegistration(Struct, frozen=True):

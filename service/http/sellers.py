@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import structs
+from msgspec import Raw, Struct, structs
 
 from service.errors import OpenBookingError
 from service.http.context import Request
+from service.http.decoding import decode
 from service.http.request import read_body, the_seller
 from service.http.response import Response, answer
 from service.model import LeasingPolicy, SellerPolicyRequest, StepPolicy
 
 _POLICY: Final = msgspec.json.Decoder(SellerPolicyRequest)
-_NAMES: Final = msgspec.json.Decoder(dict[str, Any])
+_NAMES: Final = msgspec.json.Decoder(dict[str, Raw] | None)
 
 # What an Organization may have besides is not known here: only what is nearly right is misspelt.
 _NEARLY: Final = 0.8
 _STEPS: Final = ("anonymous", "named", "proposal")
+_NOTHING: Final = b"null"
 
 
 async def put(request: Request) -> Response:
@@ -30,7 +31,7 @@ async def put(request: Request) -> Response:
     that exist stay as they are. A name in `leasing` that is none of a policy's is refused.
     """
     policy = read_body(request, _POLICY)
-    _check_names(request)
+    _refuse_misspelt(request.body)
     seller = await the_seller(request, policy.id)
     return answer(await request.services.ledger.set_policy(seller, policy))
 
@@ -40,29 +41,26 @@ async def get(request: Request) -> Response:
     return answer(await request.services.ledger.look_at_policy(await the_seller(request)))
 
 
-def _check_names(request: Request) -> None:
-    """Refuse a misspelt name: the policy would say less than its author believes."""
-    given = read_body(request, _NAMES)
-    _refuse_misspelt(given, _names(SellerPolicyRequest), "$", _NEARLY)
-    leasing = given.get("leasing") or {}
-    _refuse_misspelt(leasing, _names(LeasingPolicy), "$.leasing")
+def _refuse_misspelt(policy: bytes) -> None:
+    """Refuse a policy with a name that is none: it would say less than its author believes."""
+    given = _checked(policy, SellerPolicyRequest, "$", _NEARLY)
+    steps = _checked(given.get("leasing", _NOTHING), LeasingPolicy, "$.leasing")
     for step in _STEPS:
-        _refuse_misspelt(leasing.get(step) or {}, _names(StepPolicy), f"$.leasing.{step}")
+        _checked(steps.get(step, _NOTHING), StepPolicy, f"$.leasing.{step}")
 
 
-def _refuse_misspelt(
-    given: Iterable[str], known: list[str], place: str, cutoff: float = 0.0
-) -> None:
-    for name in given:
+def _checked(
+    given: bytes | Raw, kind: type[Struct], place: str, cutoff: float = 0.0
+) -> dict[str, Raw]:
+    """Return the properties of an object, of which none is misspelt."""
+    properties = decode(bytes(given), _NAMES) or {}
+    known = [field.encode_name for field in structs.fields(kind)]
+    for name in properties:
         # Keywords and names with a prefix are JSON-LD's, or somebody's own.
         if name in known or name.startswith("@") or ":" in name:
             continue
         for nearest in difflib.get_close_matches(name, known, 1, cutoff):
             raise OpenBookingError(
-                f"{ascii(name)[1:-1]} is not a property of a policy: did you mean {nearest}?"
-                f" - at `{place}`."
+                f"A policy has no {name!a}: did you mean `{nearest}`? - at `{place}`."
             )
-
-
-def _names(kind: type[msgspec.Struct]) -> list[str]:
-    return [field.encode_name for field in structs.fields(kind)]
+    return properties
