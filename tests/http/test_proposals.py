@@ -248,7 +248,7 @@ async def test_a_bad_decision_is_refused_by_its_place(desk: FrontEnd) -> None:
 
 
 async def test_a_note_alone_decides_nothing(desk: FrontEnd) -> None:
-    """A PATCH without `orderProposalStatus` is 204 and changes nothing, where there is a proposal."""
+    """A PATCH of a proposal without `orderProposalStatus` is 204 and changes nothing."""
     await desk.sell(3)
     path = f"/order-proposals/{ORDER}"
     note = {"@type": "OrderProposal", "orderCustomerNote": "Sorry."}
