@@ -25,6 +25,8 @@ ANYTHING = [
 ]
 """Values that nobody would use."""
 
+_UNSAID = ["Content-Type"]
+
 
 async def send(desk: FrontEnd, method: str, path: str, text: str) -> Any:
     """Send a body as it is written."""
@@ -122,9 +124,18 @@ async def test_another_kind_of_order_is_told(
             refused = await desk.call(method, path, {"@type": said, **body})
             assert refused.error == (500, "UnexpectedOrderTypeError")
             assert kind in refused.body["description"]
-    right = (kind, OPENACTIVE + kind, [kind], ["acme:Basket", kind, "Thing"], None, [], 7, "Thing")
-    for said in right:
-        answer = await desk.call(method, path, {"@type": said, **body})
+    right: tuple[object, ...] = (
+        kind,
+        OPENACTIVE + kind,
+        [kind],
+        ["acme:Basket", kind, "Thing"],
+        None,
+        [],
+        7,
+        "Thing",
+    )
+    for other_said in right:
+        answer = await desk.call(method, path, {"@type": other_said, **body})
         assert answer.status in {200, 201, 204}, answer.body
 
 
@@ -218,7 +229,8 @@ async def test_less_than_none_remaining_is_none(desk: FrontEnd, names: tuple[str
     """`remaining…` below zero is 0, and under the name that is not used it may be anything."""
     kind, used, unused = names
     entry = {"@type": kind, "@id": SESSION, f"maximum{used}": 5, f"remaining{used}": -2}
-    for value in (-2, "many", 1.5, None, {}):
+    values: tuple[object, ...] = (-2, "many", 1.5, None, {})
+    for value in values:
         await desk.register(entry | {f"maximum{unused}": value, f"remaining{unused}": value})
     [found] = (await desk.call("GET", "/opportunities", id=SESSION)).body
     assert (found[f"maximum{used}"], found["booked"]) == (5, 5)
@@ -297,17 +309,20 @@ async def test_an_object_on_many_lines_is_one_entry(
     """As JSON a body that is one object is one entry, however it is laid out."""
     entry = {"@type": "Event", "@id": "a {", "offers": [{"@id": "o}"}], "maximumUses": 1}
     headers: dict[str, str] = {} if kind is None else {"Content-Type": kind}
-    unsaid = {"skip_auto_headers": ["Content-Type"]}
     for indent in (None, 0, 2):
         text = json.dumps(entry, indent=indent).encode()
         for end in (b"", b"\n", b"\r\n \n"):
             recording.entries.clear()
             body = mark + b"\n" + text.replace(b"\n", b"\r\n") + end
-            response = await edge.put("/opportunities", data=body, headers=headers, **unsaid)
+            response = await edge.put(
+                "/opportunities", data=body, headers=headers, skip_auto_headers=_UNSAID
+            )
             done = await response.json(content_type=None)
             assert (done["registered"], done["failed"]) == (1, 0)
     body = mark + b"[" + json.dumps(entry, indent=2).encode() + b"]"
-    response = await edge.put("/opportunities", data=body, headers=headers, **unsaid)
+    response = await edge.put(
+        "/opportunities", data=body, headers=headers, skip_auto_headers=_UNSAID
+    )
     assert (await response.json(content_type=None))["registered"] == 1
 
 

@@ -48,6 +48,7 @@ async def test_an_array_and_lines_are_read_alike(edge: Client, recording: Record
     entries = [entry for _, entry in recording.entries]
     assert entries == [entries[0]] * 4
     assert isinstance(entries[0], OpportunityRegistration)
+    assert entries[0].offers
     assert entries[0].offers[0].price == Decimal("10.10")
 
 
