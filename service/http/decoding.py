@@ -13,6 +13,7 @@ from service.errors import OpenBookingError
 
 T = TypeVar("T")
 
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 # Both step over what is right as a whole, and match to the end of the text if they must: nothing
 # is walked twice.
 _HALF_PAIR: Final = re.compile(
@@ -46,13 +47,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     text = body.removeprefix(BOM_UTF8)
     try:
         text.decode()
-        try:
-            return decoder.decode(text)
-        except msgspec.DecodeError as error:
-            plain = _plain(text, error)
-            if plain == text:
-                raise
-            return decoder.decode(plain)
+        return _decoded(text, decoder)
     except UnicodeDecodeError as error:
         problem = f"The JSON is not UTF-8 (byte {error.start})."
     except msgspec.ValidationError as error:
@@ -69,14 +64,20 @@ def with_place(problem: str, place: str) -> str:
     return f"{problem}." if " - at `" in problem else f"{problem} - at `{place}`."
 
 
-def _plain(text: bytes, error: msgspec.DecodeError) -> bytes:
-    """Return a text as msgspec reads it that means the same, as far as this error is concerned."""
-    if not isinstance(error, msgspec.ValidationError):
-        # It decodes strings that it skips. No word that is used may have a control character.
+def _decoded(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Decode a text; where msgspec does not read it, one that means the same and that it reads."""
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+    except msgspec.DecodeError:
+        # msgspec decodes strings that it skips, too. No word that is used may have a control
+        # character.
+        if _HALF.search(text) is None:
+            raise
         text = _HALF_PAIR.sub(_without_half, text, _MOST)
-    elif "got `float`" not in str(error):
-        return text
-    return _WHOLE_NUMBER.sub(_as_integer, text, _MOST)
+    return decoder.decode(_WHOLE_NUMBER.sub(_as_integer, text, _MOST))
 
 
 def _without_half(found: re.Match[bytes]) -> bytes:
