@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
@@ -16,6 +16,8 @@ from msgspec.structs import force_setattr
 
 from service.money import TOTAL_LIMIT, Amount, normal_amount
 from service.text import PRINTABLE, type_names, whole
+
+T = TypeVar("T")
 
 CONTEXT: Final = "https://openactive.io/"
 MEDIA_TYPE: Final = "application/vnd.openactive.booking+json; version=1"
@@ -31,7 +33,6 @@ Id = Annotated[
         examples=["https://example.com/events/452/subEvents/132"],
     ),
 ]
-TypeName = Annotated[str, whole("[A-Za-z][A-Za-z0-9:._-]*", max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Remaining = Annotated[int, Meta(le=1_000_000_000)]
 """Some feeds let it fall below zero, which means none."""
@@ -103,14 +104,9 @@ def identity(reference: Thing | OrderItemPart | str | None) -> str:
     return reference.id or ""
 
 
-def type_of(reference: OrderItemPart | str | None) -> str:
-    """Return the type that an object says it is of; `""` where it says none that has a name."""
-    if not isinstance(reference, OrderItemPart) or not reference.type:
-        return ""
-    try:
-        return msgspec.convert(next(iter(type_names(bytes(reference.type))), ""), TypeName)
-    except msgspec.ValidationError:
-        return ""
+def type_of(given: Raw | UnsetType) -> str:
+    """Return the first name in an `@type`; `""` where it has none."""
+    return next(iter(type_names(given)), "") if given else ""
 
 
 class OrderItemRequest(Struct, frozen=True):
@@ -275,7 +271,7 @@ class OfferRegistration(Struct, frozen=True):
         """Bring the price into normal form, or refuse it; without one its currency is not read."""
         force_setattr(self, "price", normal_amount(self.price, "price"))
         currency = self.price_currency if self.price is not None else None
-        force_setattr(self, "price_currency", _judged(currency, Currency | None, "priceCurrency"))
+        force_setattr(self, "price_currency", _judged(currency, _CURRENCY, "priceCurrency"))
 
 
 class PoolRegistration(Struct, frozen=True):
@@ -308,41 +304,46 @@ class OpportunityRegistration(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Bring the type and the spaces into normal form, or refuse them."""
-        names = type_names(bytes(self.type)) if isinstance(self.type, Raw) else (self.type,)
-        kind = _judged(next(iter(names), ""), TypeName, "@type")
+        kind = type_of(self.type) if isinstance(self.type, Raw) else self.type
+        if not kind:
+            raise ValueError("Expected the name of a type - at `$.@type`")
         force_setattr(self, "type", kind)
-        pairs = [("AttendeeCapacity", "attendee_capacity"), ("Uses", "uses")]
-        if kind == "Slot":
-            pairs.reverse()
         is_said = False
-        for name, attribute in pairs:
-            maximum = remaining = None
-            if not is_said:
-                maximum = _spaces(getattr(self, f"maximum_{attribute}"), Count, f"maximum{name}")
-                given = getattr(self, f"remaining_{attribute}")
-                remaining = _spaces(given, Remaining, f"remaining{name}")
-            force_setattr(self, f"maximum_{attribute}", maximum)
-            force_setattr(self, f"remaining_{attribute}", remaining)
-            is_said = is_said or maximum is not None or remaining is not None
+        for names in _SPACES if kind != "Slot" else reversed(_SPACES):
+            for attribute, wire_name, decoder in names:
+                given = getattr(self, attribute)
+                if given is not None:
+                    spaces = None if is_said else _judged(given, decoder, wire_name)
+                    force_setattr(self, attribute, None if spaces is None else max(0, spaces))
+            is_said = is_said or any(getattr(self, name) is not None for name, _, _ in names)
 
 
-def _spaces(given: object, kind: Any, name: str) -> int | None:  # noqa: ANN401 - as `_judged`
-    """Return a number of spaces, none where it is below zero; None where it was not given."""
-    said = _judged(given, kind | None, name)
-    return None if said is None else max(0, said)
+_COUNT: Final = msgspec.json.Decoder(Count | None)
+_REMAINING: Final = msgspec.json.Decoder(Remaining | None)
+_CURRENCY: Final = msgspec.json.Decoder(Currency | None)
+_SPACES: Final = (
+    (
+        ("maximum_attendee_capacity", "maximumAttendeeCapacity", _COUNT),
+        ("remaining_attendee_capacity", "remainingAttendeeCapacity", _REMAINING),
+    ),
+    (
+        ("maximum_uses", "maximumUses", _COUNT),
+        ("remaining_uses", "remainingUses", _REMAINING),
+    ),
+)
 
 
-def _judged(given: object, kind: Any, name: str) -> Any:  # noqa: ANN401 - no Annotated is a type
-    """Return the value of a property if it is of its type.
+def _judged(given: Any, decoder: msgspec.json.Decoder[T], name: str) -> T:  # noqa: ANN401 - JSON, or made here
+    """Return the value of a property that came as JSON; one that was made here is right.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It is not of its type.
 
     """
+    if not isinstance(given, Raw):
+        return cast("T", given)
     try:
-        if isinstance(given, Raw):
-            return msgspec.json.decode(given, type=kind)
-        return msgspec.convert(given, kind)
+        return decoder.decode(given)
     except msgspec.ValidationError as error:
         raise ValueError(f"{error} - at `$.{name}`") from error
 

@@ -7,13 +7,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 """No control character, C1's among them, nor what some readers take for a line's end."""
 
 # An IRI ends in the name; `oa:` and `schema:` are what JSON-LD calls the standard's namespaces.
 _NAMESPACE: Final = re.compile(r"(?:.*[/#])?(?:(?:oa|openactive|schema):)?", re.DOTALL)
+_TYPE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,63}")
 _LONGEST_TYPES: Final = 1024
 
 
@@ -31,19 +32,23 @@ def whole(pattern: str, **more: Any) -> Meta:  # noqa: ANN401 - as Meta has them
     return Meta(pattern=rf"\A(?:{pattern})\Z", **more)
 
 
-@lru_cache(maxsize=256)
-def type_names(given: bytes) -> tuple[str, ...]:
+def type_names(given: Raw) -> tuple[str, ...]:
     """Return the names of types that an `@type` has, without their namespaces.
 
     Args:
         given: JSON: a name, its whole IRI, an array of them, or anything else, which has none.
 
     """
-    if len(given) > _LONGEST_TYPES:
-        return ()
+    text = bytes(given)
+    return _type_names(text) if len(text) <= _LONGEST_TYPES else ()
+
+
+@lru_cache(maxsize=256)
+def _type_names(text: bytes) -> tuple[str, ...]:
     try:
-        said = msgspec.json.decode(given)
+        said = msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return ()
-    names = said if isinstance(said, list) else [said]
-    return tuple(_NAMESPACE.sub("", name, 1) for name in names if isinstance(name, str))
+    listed = said if isinstance(said, list) else [said]
+    names = (_NAMESPACE.sub("", name, 1) for name in listed if isinstance(name, str))
+    return tuple(name for name in names if _TYPE_NAME.fullmatch(name))

@@ -127,7 +127,7 @@ def read_order(request: Request, decoder: msgspec.json.Decoder[OrderT], kind: st
     """
     body = read_body(request, decoder)
     if body.type:
-        said = _ORDER_TYPES.intersection(type_names(bytes(body.type)))
+        said = _ORDER_TYPES.intersection(type_names(body.type))
         if said and kind not in said:
             raise UnexpectedOrderTypeError(
                 f"$.@type: this endpoint takes an {kind}, and this is an {min(said)}."

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from service.errors import OpenBookingError
-from service.model import OrderRequest, QuoteRequest, identity, type_of
+from service.model import OrderItemPart, OrderRequest, QuoteRequest, identity, type_of
 from service.store import Item, OrderKey, digest
 
 
@@ -82,10 +82,11 @@ def read_basket(request: QuoteRequest) -> Basket:
         if item.id is not None and item.id in ids:
             raise OpenBookingError(f"$.orderedItem[{index}].@id: another OrderItem has this @id")
         ids.add(item.id)
+        part = item.ordered_item
         rows[position] = Row(
             position,
-            identity(item.ordered_item),
-            type_of(item.ordered_item),
+            identity(part),
+            type_of(part.type) if isinstance(part, OrderItemPart) else "",
             identity(item.accepted_offer),
             item.id or "",
         )
