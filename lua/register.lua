@@ -14,7 +14,7 @@ ARGV
   [4] seller_id    text    the Seller's @id
   [5] capacity     spaces
   [6] booked       spaces  booked before; counts at the first registration only
-  [7] modified     version the front-end's own, or ''
+  [7] modified     version the front-end's own: a whole number, '=' and a text, or ''
   [8] pools        text    "<ref>:<spaces>" for every pool, parted by blanks
   [9] offers       count   offers on sale; 0: they are not known
   [10…] for every offer: text @id, text "<price> <currency>" or ''; then for every pair: ref text, count (0)
@@ -36,6 +36,19 @@ local capacity, booked, modified, pools, offers = ARGV[5], ARGV[6], ARGV[7], ARG
 -- Every change of a pool moves all that draw on it, so there must be an end to them.
 local MAXIMUM_DRAWS = 5000
 
+-- Returns whether a version is older than another: of two whole numbers the lesser, which Lua's numbers would round;
+-- a text is no older than anything.
+local function is_older(version, other)
+  local minus, digits = string.match(version, '^(%-?)(%d+)$')
+  local other_minus, other_digits = string.match(other, '^(%-?)(%d+)$')
+  if not digits or not other_digits or minus ~= other_minus then
+    return digits and other_digits and minus == '-'
+  elseif minus == '-' then
+    digits, other_digits = other_digits, digits
+  end
+  return #digits < #other_digits or (#digits == #other_digits and digits < other_digits)
+end
+
 local groups = read_groups(3, 10 + offers * 2)
 local missing = read_opportunities(groups)
 if missing then
@@ -43,7 +56,7 @@ if missing then
 end
 local group = groups[1]
 local known = read_hash(group.key)
-if modified ~= '' and known.modified and tonumber(modified) < tonumber(known.modified) then
+if known.modified and is_older(modified, known.modified) then
   return { 3 }
 end
 if known.type and (known.type == POOL) ~= (kind == POOL) then

@@ -118,6 +118,12 @@ class OrderItemNotWithinOrderError(OpenBookingError):
     status = 500
 
 
+class UnexpectedOrderTypeError(OpenBookingError):
+    """The Order is not of the type that the endpoint takes."""
+
+    status = 500
+
+
 class OrderCreationFailedError(OpenBookingError):
     """The Order could not be created."""
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from msgspec.structs import force_setattr
 
 from service.money import TOTAL_LIMIT, Amount, normal_amount
-from service.text import whole
+from service.text import PRINTABLE, type_names, whole
+
+T = TypeVar("T")
 
 CONTEXT: Final = "https://openactive.io/"
 MEDIA_TYPE: Final = "application/vnd.openactive.booking+json; version=1"
@@ -24,16 +26,23 @@ MAXIMUM_ITEMS: Final = 1_000
 Id = Annotated[
     str,
     whole(
-        # No control character, C1's among them, nor what some readers take for a line's end.
-        r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+",
+        PRINTABLE,
         min_length=1,
         max_length=2048,
         description="An `@id`: printable, at most 2,048 characters.",
         examples=["https://example.com/events/452/subEvents/132"],
     ),
 ]
-TypeName = Annotated[str, whole("[A-Za-z][A-Za-z:]*", max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Remaining = Annotated[int, Meta(le=1_000_000_000)]
+"""Some feeds let it fall below zero, which means none."""
+
+Modified = (
+    Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    | Annotated[str, whole(PRINTABLE, min_length=1, max_length=128)]
+)
+"""The front-end's own version of what it registers: a number rises, a text is just another."""
+
 Currency = Annotated[str, whole("[A-Z]{3}", examples=["GBP"])]
 Price = Annotated[Decimal, Meta(description="A decimal number, exact.", examples=[10])]
 Position = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -76,23 +85,36 @@ class Thing(Struct, frozen=True):
     """An object of which only its identity matters here."""
 
     id: Id = field(name="@id")
-    type: Annotated[str, whole("[A-Za-z:]*", max_length=64)] = field(name="@type", default="")
 
 
 Reference = Thing | Id
 
 
-def identity(reference: Reference) -> str:
-    """Return the id of an object that may have been given as its bare `@id`."""
-    return reference if isinstance(reference, str) else reference.id
+class OrderItemPart(Struct, frozen=True):
+    """The Opportunity or the Offer of an OrderItem; without an id the OrderItem is incomplete."""
+
+    id: Id | None = field(name="@id", default=None)
+    type: Raw | UnsetType = field(name="@type", default=UNSET)
+
+
+def identity(reference: Thing | OrderItemPart | str | None) -> str:
+    """Return the id of an object that may have been given as its bare `@id`; `""` without one."""
+    if reference is None or isinstance(reference, str):
+        return reference or ""
+    return reference.id or ""
+
+
+def type_of(given: Raw | UnsetType) -> str:
+    """Return the first name in an `@type`; `""` where it has none."""
+    return next(iter(type_names(given)), "") if given else ""
 
 
 class OrderItemRequest(Struct, frozen=True):
     """One space of one Opportunity, as the Broker asks for it."""
 
     position: Position | None = None
-    ordered_item: Reference | None = field(name="orderedItem", default=None)
-    accepted_offer: Reference | None = field(name="acceptedOffer", default=None)
+    ordered_item: OrderItemPart | Id | None = field(name="orderedItem", default=None)
+    accepted_offer: OrderItemPart | Id | None = field(name="acceptedOffer", default=None)
     id: Id | None = field(name="@id", default=None)
 
 
@@ -107,25 +129,35 @@ class TotalRequest(Struct, frozen=True):
         force_setattr(self, "price", normal_amount(self.price, "price", limit=TOTAL_LIMIT))
 
 
-class OrderRequest(Struct, frozen=True):
-    """The body of C1, C2, P and B, of which only these properties are read.
+class OrderBody(Struct, frozen=True):
+    """The body of a call of one Order, which may say what kind of Order it is."""
 
-    Only B does without OrderItems: it books what was proposed.
-    """
+    type: Raw | UnsetType = field(name="@type", default=UNSET)
+    seller: Reference | None = None
+
+
+class QuoteRequest(OrderBody, frozen=True):
+    """The body of C1 and C2, of which only these properties are read."""
 
     ordered_item: Annotated[list[OrderItemRequest], Meta(max_length=MAXIMUM_ITEMS)] | None = field(
         name="orderedItem", default=None
     )
-    seller: Reference | None = None
-    customer: Raw = field(default_factory=Raw)
+
+
+class OrderRequest(QuoteRequest, frozen=True):
+    """The body of P and B, of which only these properties are read.
+
+    Only B does without OrderItems: it books what was proposed.
+    """
+
+    customer: Raw | UnsetType = UNSET
     total_payment_due: TotalRequest | None = field(name="totalPaymentDue", default=None)
 
 
-class ProposalPatch(Struct, frozen=True):
-    """What the Seller or the Customer decided upon an OrderProposal."""
+class ProposalPatch(OrderBody, frozen=True):
+    """What the Seller or the Customer decided upon an OrderProposal, if they did."""
 
-    order_proposal_status: Status = field(name="orderProposalStatus")
-    seller: Reference | None = None
+    order_proposal_status: Status | None = field(name="orderProposalStatus", default=None)
 
 
 class OrderItemPatch(Struct, frozen=True):
@@ -136,13 +168,12 @@ class OrderItemPatch(Struct, frozen=True):
     position: Position | None = None
 
 
-class OrderPatch(Struct, frozen=True):
+class OrderPatch(OrderBody, frozen=True, kw_only=True):
     """The OrderItems of an Order that are to be cancelled; the others stay as they are."""
 
     ordered_item: Annotated[list[OrderItemPatch], Meta(min_length=1, max_length=MAXIMUM_ITEMS)] = (
         field(name="orderedItem")
     )
-    seller: Reference | None = None
 
 
 class PaymentWindowRequest(Struct, frozen=True):
@@ -172,26 +203,61 @@ class LeasingPolicy(Struct, frozen=True, omit_defaults=True, rename="camel"):
     anonymous: StepPolicy | UnsetType | None = UNSET
     named: StepPolicy | UnsetType | None = UNSET
     proposal: StepPolicy | UnsetType | None = UNSET
-    maximum_hold: Duration | UnsetType = UNSET
-    maximum_spaces: Limit | UnsetType = UNSET
-    maximum_leases: Limit | UnsetType = UNSET
-    payment_window: Duration | UnsetType = UNSET
+    maximum_hold: Duration | UnsetType | None = UNSET
+    maximum_spaces: Limit | UnsetType | None = UNSET
+    maximum_leases: Limit | UnsetType | None = UNSET
+    payment_window: Duration | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         """Refuse lengths that no clock could keep."""
         lengths = {"maximumHold": self.maximum_hold, "paymentWindow": self.payment_window}
         for name, length in lengths.items():
-            if length is not UNSET:
+            if isinstance(length, timedelta):
                 whole_seconds(length, name)
 
 
 class SellerPolicy(Struct, frozen=True):
     """A Seller's policy (contract, rule 14)."""
 
-    type: TypeName = field(name="@type", default="Organization")
+    type: Literal["Organization"] = field(name="@type", default="Organization")
     id: Id | UnsetType = field(name="@id", default=UNSET)
     tax_mode: TaxMode | UnsetType = field(name="taxMode", default=UNSET)
     leasing: LeasingPolicy = LeasingPolicy()
+
+
+class SellerPolicyRequest(Struct, frozen=True):
+    """What a Seller's policy is to be; of the Organization nothing else is read."""
+
+    id: Id | None = field(name="@id", default=None)
+    tax_mode: TaxMode | None = field(name="taxMode", default=None)
+    leasing: LeasingPolicy | None = None
+
+
+if TYPE_CHECKING:
+    TypeGiven: TypeAlias = str
+    SpacesGiven: TypeAlias = int | None
+    CurrencyGiven: TypeAlias = str | None
+else:
+    # The JSON as it came, of which a registration reads what is used. The union of a
+    # patterned text and an array would free memory that is not its own (msgspec 0.22).
+    TypeGiven = Annotated[
+        Raw,
+        Meta(
+            description="The name of a type, or its whole IRI; of several the first counts.",
+            examples=["ScheduledSession"],
+            extra_json_schema={"type": ["string", "array"], "items": {"type": "string"}},
+        ),
+    ]
+    SpacesGiven = Annotated[
+        Raw, Meta(extra_json_schema={"type": ["integer", "null"], "maximum": 1_000_000_000})
+    ]
+    CurrencyGiven = Annotated[
+        Raw,
+        Meta(
+            examples=["GBP"],
+            extra_json_schema={"type": ["string", "null"], "pattern": "^[A-Z]{3}$"},
+        ),
+    ]
 
 
 class OfferRegistration(Struct, frozen=True):
@@ -199,37 +265,87 @@ class OfferRegistration(Struct, frozen=True):
 
     id: Id = field(name="@id")
     price: Amount = None
-    price_currency: Currency | None = field(name="priceCurrency", default=None)
+    price_currency: CurrencyGiven = field(name="priceCurrency", default=None)
 
     def __post_init__(self) -> None:
-        """Bring the price into normal form, or refuse it."""
+        """Bring the price into normal form, or refuse it; without one its currency is not read."""
         force_setattr(self, "price", normal_amount(self.price, "price"))
+        currency = self.price_currency if self.price is not None else None
+        force_setattr(self, "price_currency", _judged(currency, _CURRENCY, "priceCurrency"))
 
 
 class PoolRegistration(Struct, frozen=True):
     """A capacity pool that an Opportunity draws on: each of its spaces takes `spaces` of it."""
 
     id: Id = field(name="@id")
-    spaces: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    spaces: Annotated[int, Meta(ge=1, le=1_000_000)] | None = 1
 
 
 class OpportunityRegistration(Struct, frozen=True):
-    """An Opportunity as the front-end's own open feed has it (contract, «Calls»)."""
+    """An Opportunity as the front-end's own open feed has it (contract, «Calls»).
+
+    Its spaces go by two pairs of names, of which its type uses one: the other may be anything.
+    """
 
     id: Id = field(name="@id")
-    type: TypeName = field(name="@type")
+    type: TypeGiven = field(name="@type")
     seller: Reference | None = None
-    maximum_attendee_capacity: Count | None = field(name="maximumAttendeeCapacity", default=None)
-    remaining_attendee_capacity: Count | None = field(
+    maximum_attendee_capacity: SpacesGiven = field(name="maximumAttendeeCapacity", default=None)
+    remaining_attendee_capacity: SpacesGiven = field(
         name="remainingAttendeeCapacity", default=None
     )
-    maximum_uses: Count | None = field(name="maximumUses", default=None)
-    remaining_uses: Count | None = field(name="remainingUses", default=None)
-    modified: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
-    offers: Annotated[list[OfferRegistration], Meta(max_length=100)] = []
-    capacity_pools: Annotated[list[PoolRegistration], Meta(max_length=8)] = field(
-        name="capacityPools", default=[]
+    maximum_uses: SpacesGiven = field(name="maximumUses", default=None)
+    remaining_uses: SpacesGiven = field(name="remainingUses", default=None)
+    modified: Modified | None = None
+    offers: Annotated[list[OfferRegistration], Meta(max_length=100)] | None = None
+    capacity_pools: Annotated[list[PoolRegistration], Meta(max_length=8)] | None = field(
+        name="capacityPools", default=None
     )
+
+    def __post_init__(self) -> None:
+        """Bring the type and the spaces into normal form, or refuse them."""
+        kind = type_of(self.type) if isinstance(self.type, Raw) else self.type
+        if not kind:
+            raise ValueError("Expected the name of a type - at `$.@type`")
+        force_setattr(self, "type", kind)
+        is_said = False
+        for names in _SPACES if kind != "Slot" else reversed(_SPACES):
+            for attribute, wire_name, decoder in names:
+                given = getattr(self, attribute)
+                if given is not None:
+                    spaces = None if is_said else _judged(given, decoder, wire_name)
+                    force_setattr(self, attribute, None if spaces is None else max(0, spaces))
+            is_said = is_said or any(getattr(self, name) is not None for name, _, _ in names)
+
+
+_COUNT: Final = msgspec.json.Decoder(Count | None)
+_REMAINING: Final = msgspec.json.Decoder(Remaining | None)
+_CURRENCY: Final = msgspec.json.Decoder(Currency | None)
+_SPACES: Final = (
+    (
+        ("maximum_attendee_capacity", "maximumAttendeeCapacity", _COUNT),
+        ("remaining_attendee_capacity", "remainingAttendeeCapacity", _REMAINING),
+    ),
+    (
+        ("maximum_uses", "maximumUses", _COUNT),
+        ("remaining_uses", "remainingUses", _REMAINING),
+    ),
+)
+
+
+def _judged(given: Any, decoder: msgspec.json.Decoder[T], name: str) -> T:  # noqa: ANN401 - JSON, or made here
+    """Return the value of a property that came as JSON; one that was made here is right.
+
+    Raises:
+        ValueError: It is not of its type.
+
+    """
+    if not isinstance(given, Raw):
+        return cast("T", given)
+    try:
+        return decoder.decode(given)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{error} - at `$.{name}`") from error
 
 
 class Error(Struct, frozen=True, kw_only=True, omit_defaults=True):

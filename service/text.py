@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from functools import lru_cache
+from typing import Any, Final
 
-from msgspec import Meta
+import msgspec
+from msgspec import Meta, Raw
+
+PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+"""No control character, C1's among them, nor what some readers take for a line's end."""
+
+# An IRI ends in the name; `oa:` and `schema:` are what JSON-LD calls the standard's namespaces.
+_NAMESPACE: Final = re.compile(r"(?:.*[/#])?(?:(?:oa|openactive|schema):)?", re.DOTALL)
+_TYPE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,63}")
+_LONGEST_TYPES: Final = 1024
 
 
 def whole(pattern: str, **more: Any) -> Meta:  # noqa: ANN401 - as Meta has them
@@ -19,3 +30,25 @@ def whole(pattern: str, **more: Any) -> Meta:  # noqa: ANN401 - as Meta has them
 
     """
     return Meta(pattern=rf"\A(?:{pattern})\Z", **more)
+
+
+def type_names(given: Raw) -> tuple[str, ...]:
+    """Return the names of types that an `@type` has, without their namespaces.
+
+    Args:
+        given: JSON: a name, its whole IRI, an array of them, or anything else, which has none.
+
+    """
+    text = bytes(given)
+    return _type_names(text) if len(text) <= _LONGEST_TYPES else ()
+
+
+@lru_cache(maxsize=256)
+def _type_names(text: bytes) -> tuple[str, ...]:
+    try:
+        said = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return ()
+    listed = said if isinstance(said, list) else [said]
+    names = (_NAMESPACE.sub("", name, 1) for name in listed if isinstance(name, str))
+    return tuple(name for name in names if _TYPE_NAME.fullmatch(name))

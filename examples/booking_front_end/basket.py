@@ -58,8 +58,8 @@ class Line(Struct):
         """Return what the service is asked for."""
         return OrderItemRequest(
             position=self.position,
-            ordered_item=self.asked.ordered_item,
-            accepted_offer=self.asked.accepted_offer,
+            ordered_item=identity(self.asked.ordered_item) or None,
+            accepted_offer=identity(self.asked.accepted_offer) or None,
         )
 
 

@@ -93,7 +93,8 @@ export interface paths {
         head?: never;
         /**
          * Say what the Seller or the Customer decided upon an OrderProposal
-         * @description `SellerRejected` and `CustomerRejected` let its lease lapse; again changes nothing.
+         * @description `SellerRejected` and `CustomerRejected` let its lease lapse; again changes nothing. Nor
+         *     does a body without `orderProposalStatus`, such as a Customer's note.
          */
         patch: operations["patch_order_proposals_uuid"];
         trace?: never;
@@ -166,7 +167,7 @@ export interface paths {
         /**
          * Replace a Seller's policy, from the next call on
          * @description A step that is null does not lease; what the policy leaves out comes from the settings. Leases
-         *     that exist stay as they are.
+         *     that exist stay as they are. A name in `leasing` that is none of a policy's is refused.
          */
         put: operations["put_sellers"];
         post?: never;
@@ -479,9 +480,21 @@ export interface components {
          * @description The OrderItems of an Order that are to be cancelled; the others stay as they are.
          */
         OrderPatch: {
-            orderedItem: components["schemas"]["OrderItemPatch"][];
+            "@type"?: unknown;
             /** @default null */
             seller?: string | components["schemas"]["Thing"] | null;
+            orderedItem: components["schemas"]["OrderItemPatch"][];
+        };
+        /**
+         * Thing
+         * @description An object of which only its identity matters here.
+         */
+        Thing: {
+            /**
+             * @description An `@id`: printable, at most 2,048 characters.
+             * @example https://example.com/events/452/subEvents/132
+             */
+            "@id": string;
         };
         /**
          * OrderItemPatch
@@ -494,19 +507,6 @@ export interface components {
             "@id"?: string | null;
             /** @default null */
             position?: number | null;
-        };
-        /**
-         * Thing
-         * @description An object of which only its identity matters here.
-         */
-        Thing: {
-            /**
-             * @description An `@id`: printable, at most 2,048 characters.
-             * @example https://example.com/events/452/subEvents/132
-             */
-            "@id": string;
-            /** @default  */
-            "@type"?: string;
         };
         /**
          * OrderProposal
@@ -553,15 +553,16 @@ export interface components {
         };
         /**
          * OrderRequest
-         * @description The body of C1, C2, P and B, of which only these properties are read.
+         * @description The body of P and B, of which only these properties are read.
          *
          *         Only B does without OrderItems: it books what was proposed.
          */
         OrderRequest: {
-            /** @default null */
-            orderedItem?: components["schemas"]["OrderItemRequest"][] | null;
+            "@type"?: unknown;
             /** @default null */
             seller?: string | components["schemas"]["Thing"] | null;
+            /** @default null */
+            orderedItem?: components["schemas"]["OrderItemRequest"][] | null;
             customer?: unknown;
             /** @default null */
             totalPaymentDue?: components["schemas"]["TotalRequest"] | null;
@@ -574,11 +575,20 @@ export interface components {
             /** @default null */
             position?: number | null;
             /** @default null */
-            orderedItem?: string | components["schemas"]["Thing"] | null;
+            orderedItem?: string | components["schemas"]["OrderItemPart"] | null;
             /** @default null */
-            acceptedOffer?: string | components["schemas"]["Thing"] | null;
+            acceptedOffer?: string | components["schemas"]["OrderItemPart"] | null;
             /** @default null */
             "@id"?: string | null;
+        };
+        /**
+         * OrderItemPart
+         * @description The Opportunity or the Offer of an OrderItem; without an id the OrderItem is incomplete.
+         */
+        OrderItemPart: {
+            /** @default null */
+            "@id"?: string | null;
+            "@type"?: unknown;
         };
         /**
          * TotalRequest
@@ -610,13 +620,25 @@ export interface components {
         };
         /**
          * ProposalPatch
-         * @description What the Seller or the Customer decided upon an OrderProposal.
+         * @description What the Seller or the Customer decided upon an OrderProposal, if they did.
          */
         ProposalPatch: {
-            /** @example https://openactive.io/CustomerCancelled */
-            orderProposalStatus: string;
+            "@type"?: unknown;
             /** @default null */
             seller?: string | components["schemas"]["Thing"] | null;
+            /** @default null */
+            orderProposalStatus?: string | null;
+        };
+        /**
+         * QuoteRequest
+         * @description The body of C1 and C2, of which only these properties are read.
+         */
+        QuoteRequest: {
+            "@type"?: unknown;
+            /** @default null */
+            seller?: string | components["schemas"]["Thing"] | null;
+            /** @default null */
+            orderedItem?: components["schemas"]["OrderItemRequest"][] | null;
         };
         /**
          * Registration
@@ -647,8 +669,11 @@ export interface components {
          * @description A Seller's policy (contract, rule 14).
          */
         SellerPolicy: {
-            /** @default Organization */
-            "@type"?: string;
+            /**
+             * @default Organization
+             * @enum {unknown}
+             */
+            "@type"?: "Organization";
             /**
              * @description An `@id`: printable, at most 2,048 characters.
              * @example https://example.com/events/452/subEvents/132
@@ -667,20 +692,10 @@ export interface components {
             anonymous?: components["schemas"]["StepPolicy"] | null;
             named?: components["schemas"]["StepPolicy"] | null;
             proposal?: components["schemas"]["StepPolicy"] | null;
-            /**
-             * Format: duration
-             * @description ISO 8601, whole seconds, at most a year.
-             * @example PT15M
-             */
-            maximumHold?: string;
-            maximumSpaces?: number;
-            maximumLeases?: number;
-            /**
-             * Format: duration
-             * @description ISO 8601, whole seconds, at most a year.
-             * @example PT15M
-             */
-            paymentWindow?: string;
+            maximumHold?: string | null;
+            maximumSpaces?: number | null;
+            maximumLeases?: number | null;
+            paymentWindow?: string | null;
         };
         /**
          * StepPolicy
@@ -695,8 +710,22 @@ export interface components {
             duration: string;
         };
         /**
+         * SellerPolicyRequest
+         * @description What a Seller's policy is to be; of the Organization nothing else is read.
+         */
+        SellerPolicyRequest: {
+            /** @default null */
+            "@id"?: string | null;
+            /** @default null */
+            taxMode?: ("https://openactive.io/TaxGross" | "https://openactive.io/TaxNet") | null;
+            /** @default null */
+            leasing?: components["schemas"]["LeasingPolicy"] | null;
+        };
+        /**
          * OpportunityRegistration
          * @description An Opportunity as the front-end's own open feed has it (contract, «Calls»).
+         *
+         *         Its spaces go by two pairs of names, of which its type uses one: the other may be anything.
          */
         OpportunityRegistration: {
             /**
@@ -704,7 +733,11 @@ export interface components {
              * @example https://example.com/events/452/subEvents/132
              */
             "@id": string;
-            "@type": string;
+            /**
+             * @description The name of a type, or its whole IRI; of several the first counts.
+             * @example ScheduledSession
+             */
+            "@type": string | string[];
             /** @default null */
             seller?: string | components["schemas"]["Thing"] | null;
             /** @default null */
@@ -716,11 +749,11 @@ export interface components {
             /** @default null */
             remainingUses?: number | null;
             /** @default null */
-            modified?: number | null;
-            /** @default [] */
-            offers?: components["schemas"]["OfferRegistration"][];
-            /** @default [] */
-            capacityPools?: components["schemas"]["PoolRegistration"][];
+            modified?: number | string | null;
+            /** @default null */
+            offers?: components["schemas"]["OfferRegistration"][] | null;
+            /** @default null */
+            capacityPools?: components["schemas"]["PoolRegistration"][] | null;
         };
         /**
          * OfferRegistration
@@ -738,7 +771,10 @@ export interface components {
              * @example 10
              */
             price?: number | string | null;
-            /** @default null */
+            /**
+             * @default null
+             * @example GBP
+             */
             priceCurrency?: string | null;
         };
         /**
@@ -752,7 +788,7 @@ export interface components {
              */
             "@id": string;
             /** @default 1 */
-            spaces?: number;
+            spaces?: number | null;
         };
         /**
          * Opportunity
@@ -876,7 +912,7 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["OrderRequest"] & {
+                "application/json": components["schemas"]["QuoteRequest"] & {
                     orderedItem: unknown[];
                 };
                 /**
@@ -915,7 +951,7 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/ld+json": components["schemas"]["OrderRequest"] & {
+                "application/ld+json": components["schemas"]["QuoteRequest"] & {
                     orderedItem: unknown[];
                 };
                 /**
@@ -954,7 +990,7 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
+                "application/vnd.openactive.booking+json": components["schemas"]["QuoteRequest"] & {
                     orderedItem: unknown[];
                 };
             };
@@ -1145,7 +1181,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description The Order UUID belongs to an Order that exists or was deleted. The service failed in a way that it did not foresee. */
+            /** @description The Order UUID belongs to an Order that exists or was deleted. The Order is not of the type that the endpoint takes. The service failed in a way that it did not foresee. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1379,7 +1415,7 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["OrderRequest"] & {
+                "application/json": components["schemas"]["QuoteRequest"] & {
                     orderedItem: unknown[];
                 };
                 /**
@@ -1418,7 +1454,7 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/ld+json": components["schemas"]["OrderRequest"] & {
+                "application/ld+json": components["schemas"]["QuoteRequest"] & {
                     orderedItem: unknown[];
                 };
                 /**
@@ -1457,7 +1493,7 @@ export interface operations {
                  *       ]
                  *     }
                  */
-                "application/vnd.openactive.booking+json": components["schemas"]["OrderRequest"] & {
+                "application/vnd.openactive.booking+json": components["schemas"]["QuoteRequest"] & {
                     orderedItem: unknown[];
                 };
             };
@@ -1648,7 +1684,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description The Order UUID belongs to an Order that exists or was deleted. The service failed in a way that it did not foresee. */
+            /** @description The Order UUID belongs to an Order that exists or was deleted. The Order is not of the type that the endpoint takes. The service failed in a way that it did not foresee. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2066,7 +2102,6 @@ export interface operations {
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
-                 *       "@type": "OrderQuote",
                  *       "seller": {
                  *         "@type": "Organization",
                  *         "@id": "https://example.com/api/organisations/123"
@@ -2105,7 +2140,6 @@ export interface operations {
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
-                 *       "@type": "OrderQuote",
                  *       "seller": {
                  *         "@type": "Organization",
                  *         "@id": "https://example.com/api/organisations/123"
@@ -2144,7 +2178,6 @@ export interface operations {
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
-                 *       "@type": "OrderQuote",
                  *       "seller": {
                  *         "@type": "Organization",
                  *         "@id": "https://example.com/api/organisations/123"
@@ -2311,7 +2344,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description The Order UUID belongs to an Order that exists or was deleted. The service failed in a way that it did not foresee. */
+            /** @description The Order UUID belongs to an Order that exists or was deleted. The Order is not of the type that the endpoint takes. The service failed in a way that it did not foresee. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2471,7 +2504,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description The service failed in a way that it did not foresee. */
+            /** @description The Order is not of the type that the endpoint takes. The service failed in a way that it did not foresee. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2633,7 +2666,6 @@ export interface operations {
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
-                 *       "@type": "OrderQuote",
                  *       "seller": {
                  *         "@type": "Organization",
                  *         "@id": "https://example.com/api/organisations/123"
@@ -2672,7 +2704,6 @@ export interface operations {
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
-                 *       "@type": "OrderQuote",
                  *       "seller": {
                  *         "@type": "Organization",
                  *         "@id": "https://example.com/api/organisations/123"
@@ -2711,7 +2742,6 @@ export interface operations {
                 /**
                  * @example {
                  *       "@context": "https://openactive.io/",
-                 *       "@type": "OrderQuote",
                  *       "seller": {
                  *         "@type": "Organization",
                  *         "@id": "https://example.com/api/organisations/123"
@@ -2874,7 +2904,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description The Order UUID belongs to an Order that exists or was deleted. The Order could not be created. The service failed in a way that it did not foresee. */
+            /** @description The Order UUID belongs to an Order that exists or was deleted. The Order is not of the type that the endpoint takes. The Order could not be created. The service failed in a way that it did not foresee. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3155,7 +3185,7 @@ export interface operations {
                     "application/vnd.openactive.booking+json; version=1": components["schemas"]["Error"];
                 };
             };
-            /** @description The Order has no such OrderItem. The service failed in a way that it did not foresee. */
+            /** @description The Order is not of the type that the endpoint takes. The Order has no such OrderItem. The service failed in a way that it did not foresee. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3756,7 +3786,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["SellerPolicy"];
+                "application/json": components["schemas"]["SellerPolicyRequest"];
                 /**
                  * @example {
                  *       "@type": "Organization",
@@ -3779,7 +3809,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/ld+json": components["schemas"]["SellerPolicy"];
+                "application/ld+json": components["schemas"]["SellerPolicyRequest"];
                 /**
                  * @example {
                  *       "@type": "Organization",
@@ -3802,7 +3832,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/vnd.openactive.booking+json": components["schemas"]["SellerPolicy"];
+                "application/vnd.openactive.booking+json": components["schemas"]["SellerPolicyRequest"];
             };
         };
         responses: {

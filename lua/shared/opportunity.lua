@@ -8,7 +8,7 @@ An Opportunity, or a capacity pool, is one hash, without `capacity` while it is 
   epoch                counts withdrawals: a lease of an earlier epoch holds nothing; absent: there was none
   next                 seconds; no hold expires before it (the score in `due`); absent or '': there is no hold
   mended               microseconds since 1970 when `booked` was last mended; absent: it never was
-  modified             the front-end's own version of what it registered last
+  modified             the front-end's own version of what it registered last: a whole number, or '=' and a text
   offers               how many offers are on sale; absent: offers are not known, any id will do
   offer:<id>           "<number>\t<price> <currency>"; without "\t": no longer on sale, but still leased
   pools                "<ref>:<spaces>" for every pool that a space of it draws on, parted by blanks

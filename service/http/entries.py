@@ -8,6 +8,7 @@ number of 5,000 digits, and turns an unpaired surrogate in an id into «?».
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -17,7 +18,8 @@ from service.errors import OpenBookingError
 from service.http.access import Grant
 from service.http.body import read_chunks
 from service.http.context import Request
-from service.http.request import decode
+from service.http.decoding import decode
+from service.http.media import is_json
 from service.ledger import DEFAULT_SELLER, Entry
 from service.model import OpportunityRegistration, identity
 
@@ -28,12 +30,13 @@ _BLANK: Final = b" \t\r\n"
 _SKIP: Final = rb'[^"%s]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"%s]*+)*+[%s]'
 _BETWEEN: Final = re.compile(_SKIP % ((rb"\[\]{},",) * 3), re.DOTALL)
 _WITHIN: Final = re.compile(_SKIP % ((rb"\[\]{}",) * 3), re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
 
 _Piece = bytes | OpenBookingError
 
 
 async def read_entries(request: Request, limit: int) -> AsyncIterator[Entry]:
-    """Start to read a registration: a JSON array where the first character is `[`, else NDJSON.
+    """Start to read a registration: a JSON array, NDJSON, or as JSON one object on many lines.
 
     Args:
         request: The request; its body has not been read.
@@ -48,14 +51,22 @@ async def read_entries(request: Request, limit: int) -> AsyncIterator[Entry]:
 
     """
     chunks = read_chunks(request)
+    start = b""
     async for chunk in chunks:
-        if start := chunk.lstrip(_BLANK):
-            if start.startswith(b"["):
-                pieces = cut_array(_chained(start[1:], chunks), limit)
-            else:
-                pieces = _cut_lines(_chained(start, chunks), limit)
-            return _decoded(pieces, limit)
-    raise OpenBookingError("The body is empty; it must be a JSON array or NDJSON.")
+        start = (start + chunk).lstrip(_BLANK).removeprefix(BOM_UTF8).lstrip(_BLANK)
+        # The first line tells what it is.
+        if start.startswith(b"[") or b"\n" in start or len(start) > limit:
+            break
+    if not start:
+        raise OpenBookingError("The body is empty; it must be a JSON array or NDJSON.")
+    if start.startswith(b"["):
+        pieces = cut_array(_chained(start[1:], chunks), limit)
+    elif is_json(request) and _is_open(start.partition(b"\n")[0]):
+        # The only entry of an array that is not there.
+        pieces = cut_array(_chained(start, chunks, b"]"), limit)
+    else:
+        pieces = _cut_lines(_chained(start, chunks), limit)
+    return _decoded(pieces, limit)
 
 
 async def granted_entries(
@@ -72,18 +83,26 @@ async def granted_entries(
     async for index, entry in entries:
         allowed = entry
         if not isinstance(entry, OpenBookingError):
-            named = identity(entry.seller) if entry.seller else None
             try:
-                grant.allow_seller(named or seller or DEFAULT_SELLER)
+                grant.allow_seller(identity(entry.seller) or seller or DEFAULT_SELLER)
             except OpenBookingError as error:
                 allowed = error
         yield index, allowed
 
 
-async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chained(
+    first: bytes, rest: AsyncIterator[bytes], last: bytes = b""
+) -> AsyncIterator[bytes]:
     yield first
     async for chunk in rest:
         yield chunk
+    yield last
+
+
+def _is_open(line: bytes) -> bool:
+    """Tell whether a line begins an object that it does not end."""
+    marks = _STRING.sub(b"", line)
+    return line.startswith(b"{") and marks.count(b"{") > marks.count(b"}")
 
 
 async def _decoded(pieces: AsyncIterator[_Piece], limit: int) -> AsyncIterator[Entry]:

@@ -80,13 +80,14 @@ _CHANGE: Final = {
 }
 
 
+_REQUESTED: Final = {
+    "seller": {"@type": "Organization", "@id": _SELLER},
+    "orderedItem": [{**_ASKED, "position": 0}, {**_ASKED, "position": 1}],
+}
+
 REQUESTS: Final[dict[str, object]] = {
-    "OrderRequest": {
-        "@context": CONTEXT,
-        "@type": "OrderQuote",
-        "seller": {"@type": "Organization", "@id": _SELLER},
-        "orderedItem": [{**_ASKED, "position": 0}, {**_ASKED, "position": 1}],
-    },
+    "QuoteRequest": {"@context": CONTEXT, "@type": "OrderQuote", **_REQUESTED},
+    "OrderRequest": {"@context": CONTEXT, **_REQUESTED},
     "ProposalPatch": {
         "@context": CONTEXT,
         "@type": "OrderProposal",
@@ -104,7 +105,7 @@ REQUESTS: Final[dict[str, object]] = {
         ],
     },
     "PaymentWindowRequest": {"duration": "PT2M"},
-    "SellerPolicy": _POLICY,
+    "SellerPolicyRequest": _POLICY,
     "OpportunityRegistration": [
         {
             "@type": "CapacityPool",

@@ -41,6 +41,12 @@ def check_content_type(request: Request, accepted: frozenset[str]) -> None:
         raise OpenBookingError(f"{media_type} has version 1 here.", status=unsupported)
 
 
+def is_json(request: Request) -> bool:
+    """Tell whether a body is said to be one JSON text, or not said to be anything."""
+    given = request.headers.get(hdrs.CONTENT_TYPE)
+    return given is None or _parsed(given)[0] in JSON_TYPES
+
+
 def check_accept(request: Request) -> None:
     """Refuse to answer a client that reads other versions of our media types alone.
 

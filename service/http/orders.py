@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from service.http.context import Request
-from service.http.request import order_key, read_body
+from service.http.request import order_key, read_order
 from service.http.response import REPLAYED, Response, answer, nothing
 from service.model import OrderPatch, OrderRequest
 
@@ -22,7 +22,7 @@ async def put(request: Request) -> Response:
     Without `orderedItem` it books what was proposed. The same call again returns the same body,
     with `Idempotency-Replayed: true`.
     """
-    order = read_body(request, _REQUEST)
+    order = read_order(request, _REQUEST, "Order")
     booked = await request.services.ledger.book(order_key(request, order.seller), order)
     request.spaces = len(booked.body.ordered_item)
     return answer(booked.body, status=201, headers=REPLAYED if booked.replayed else None)
@@ -34,7 +34,7 @@ async def patch(request: Request) -> Response:
     Each is named by its `@id`, where B was given one, or by its `position`. Their spaces come back
     at once; cancelling again changes nothing.
     """
-    cancellation = read_body(request, _PATCH)
+    cancellation = read_order(request, _PATCH, "Order")
     await request.services.ledger.cancel(order_key(request, cancellation.seller), cancellation)
     request.spaces = len(cancellation.ordered_item)
     return nothing()

@@ -8,12 +8,12 @@ import msgspec
 from aiohttp import hdrs
 
 from service.http.context import Request
-from service.http.request import order_key, read_body, wants_strict
+from service.http.request import order_key, read_body, read_order, wants_strict
 from service.http.response import Response, answer, nothing
 from service.ledger import Step
-from service.model import OrderRequest, PaymentWindowRequest, whole_seconds
+from service.model import PaymentWindowRequest, QuoteRequest, whole_seconds
 
-_REQUEST: Final = msgspec.json.Decoder(OrderRequest)
+_REQUEST: Final = msgspec.json.Decoder(QuoteRequest)
 _WINDOW: Final = msgspec.json.Decoder(PaymentWindowRequest)
 
 
@@ -62,7 +62,7 @@ async def get(request: Request) -> Response:
 
 
 async def _quote(request: Request, step: Step) -> Response:
-    order = read_body(request, _REQUEST)
+    order = read_order(request, _REQUEST, "OrderQuote")
     strict = wants_strict(request)
     key = order_key(request, order.seller)
     quoted = await request.services.ledger.quote(key, step, order, strict=strict)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
-from service.errors import OpenBookingError
+from service.errors import OpenBookingError, UnexpectedOrderTypeError
 from service.http.context import Request
+from service.http.decoding import decode, with_place
 from service.ledger import DEFAULT_SELLER, DefaultOrderKey, OrderKey
-from service.model import Id, Reference, identity
+from service.model import Id, OrderBody, Reference, identity
+from service.text import type_names
 
 T = TypeVar("T")
+OrderT = TypeVar("OrderT", bound=OrderBody)
 
 DEFAULT_PARTNER: Final = "default"
 """The Booking Partner of a deployment that has just one."""
 
 _UUID: Final = re.compile(r"(?!0{8}(?:-0{4}){3}-0{12})[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PARTNER_LENGTH: Final = 200
+_ORDER_TYPES: Final = frozenset({"OrderQuote", "OrderProposal", "Order"})
 
 
 def order_key(request: Request, seller: Reference | None = None) -> OrderKey:
@@ -109,26 +112,27 @@ def read_body(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
     return decode(request.body, decoder)
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Decode JSON, all of it UTF-8, also where the decoder skips what it does not need.
+def read_order(request: Request, decoder: msgspec.json.Decoder[OrderT], kind: str) -> OrderT:
+    """Decode the body of a call of one Order, which is not to be of another kind (rule 4).
+
+    Args:
+        request: The request; its body was read whole.
+        decoder: Of what the body should be.
+        kind: `OrderQuote`, `OrderProposal` or `Order`.
 
     Raises:
-        OpenBookingError: It is not what it should be.
+        UnexpectedOrderTypeError: It is one of the other two.
+        OpenBookingError: As `read_body`.
 
     """
-    try:
-        text = body.removeprefix(BOM_UTF8)
-        text.decode()
-        return decoder.decode(text)
-    except UnicodeDecodeError as error:
-        problem = f"The JSON is not UTF-8 (byte {error.start})."
-    except msgspec.ValidationError as error:
-        problem = _with_place(str(error), "$")
-    except msgspec.DecodeError as error:
-        problem = f"{error}."
-    except RecursionError:
-        problem = "The JSON is nested too deeply."
-    raise OpenBookingError(problem)
+    body = read_body(request, decoder)
+    if body.type:
+        said = _ORDER_TYPES.intersection(type_names(body.type))
+        if said and kind not in said:
+            raise UnexpectedOrderTypeError(
+                f"$.@type: this endpoint takes an {kind}, and this is an {min(said)}."
+            )
+    return body
 
 
 def _allowed_seller(request: Request, in_body: Reference | None) -> str | None:
@@ -168,9 +172,4 @@ def _usable_id(value: str, place: str) -> str:
     try:
         return msgspec.convert(value, Id)
     except msgspec.ValidationError as error:
-        raise OpenBookingError(_with_place(str(error), place)) from error
-
-
-def _with_place(problem: str, place: str) -> str:
-    """End a complaint of msgspec with its place: it leaves out the top one."""
-    return f"{problem}." if " - at `" in problem else f"{problem} - at `{place}`."
+        raise OpenBookingError(with_place(str(error), place)) from error

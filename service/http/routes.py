@@ -25,6 +25,7 @@ from service.errors import (
     TooManyRequestsError,
     TotalPaymentDueMismatchError,
     UnableToProcessOrderItemError,
+    UnexpectedOrderTypeError,
     UnknownOrderError,
 )
 from service.http import (
@@ -52,8 +53,10 @@ from service.model import (
     OrderRequest,
     PaymentWindowRequest,
     ProposalPatch,
+    QuoteRequest,
     Registration,
     SellerPolicy,
+    SellerPolicyRequest,
 )
 
 Handler = Callable[[Request], Awaitable[web.StreamResponse]]
@@ -112,6 +115,7 @@ _OF_THE_FEED: Final = ("afterTimestamp", "afterId")
 _LEASE: Final = Events("lease.granted", "lease.refused", logging.DEBUG)
 _QUOTE_ERRORS: Final = (
     OrderAlreadyExistsError,
+    UnexpectedOrderTypeError,
     TooManyRequestsError,
     TemporarilyUnableToProduceOrderQuoteError,
 )
@@ -119,6 +123,7 @@ _BOOKING_ERRORS: Final = (
     OpportunityHasInsufficientCapacityError,
     UnableToProcessOrderItemError,
     OrderAlreadyExistsError,
+    UnexpectedOrderTypeError,
     TotalPaymentDueMismatchError,
     TemporarilyUnableToCreateOrderError,
 )
@@ -129,6 +134,7 @@ _LOOK_ERRORS: Final = (
 )
 _PATCH_ERRORS: Final = (
     PatchNotAllowedOnPropertyError,
+    UnexpectedOrderTypeError,
     UnknownOrderError,
     TemporarilyUnableToUpdateOrderError,
 )
@@ -153,7 +159,7 @@ ROUTES: Final = (
         Scope.LEASE,
         step="c1",
         parameters=(*_OF_AN_ORDER, "Prefer"),
-        takes=OrderRequest,
+        takes=QuoteRequest,
         gives={200: OrderQuote, 409: OrderQuote},
         refuses=_QUOTE_ERRORS,
         events=_LEASE,
@@ -165,7 +171,7 @@ ROUTES: Final = (
         Scope.LEASE,
         step="c2",
         parameters=(*_OF_AN_ORDER, "Prefer"),
-        takes=OrderRequest,
+        takes=QuoteRequest,
         gives={200: OrderQuote, 409: OrderQuote},
         refuses=_QUOTE_ERRORS,
         events=_LEASE,
@@ -320,7 +326,7 @@ ROUTES: Final = (
         Scope.ADMIN,
         step="policy",
         parameters=("seller",),
-        takes=SellerPolicy,
+        takes=SellerPolicyRequest,
         gives={200: SellerPolicy},
         events=Events("seller.policy_set", "request.refused"),
     ),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from service.errors import OpenBookingError
-from service.model import OrderRequest, Thing, identity
+from service.model import OrderItemPart, OrderRequest, QuoteRequest, identity, type_of
 from service.store import Item, OrderKey, digest
 
 
@@ -60,7 +60,7 @@ class Basket(NamedTuple):
         return self
 
 
-def read_basket(request: OrderRequest) -> Basket:
+def read_basket(request: QuoteRequest) -> Basket:
     """Return the OrderItems of a request as the ledger works with them.
 
     Args:
@@ -82,12 +82,12 @@ def read_basket(request: OrderRequest) -> Basket:
         if item.id is not None and item.id in ids:
             raise OpenBookingError(f"$.orderedItem[{index}].@id: another OrderItem has this @id")
         ids.add(item.id)
-        opportunity, offer = item.ordered_item, item.accepted_offer
+        part = item.ordered_item
         rows[position] = Row(
             position,
-            identity(opportunity) if opportunity else "",
-            opportunity.type if isinstance(opportunity, Thing) else "",
-            identity(offer) if offer else "",
+            identity(part),
+            type_of(part.type) if isinstance(part, OrderItemPart) else "",
+            identity(item.accepted_offer),
             item.id or "",
         )
     return Basket.of([rows[position] for position in sorted(rows)])
@@ -103,18 +103,15 @@ def booking_digest(order: OrderKey, basket: Basket, request: OrderRequest) -> st
         basket: Its OrderItems.
         request: The body; of `customer` nothing but this digest is kept.
 
-    Raises:
-        OpenBookingError: `customer` is not valid JSON.
-
     """
     try:
         # The same customer may come with other white space or in another order of names.
-        customer = msgspec.json.decode(request.customer) if request.customer else None
-    except msgspec.DecodeError as error:
-        message = f"$.customer: {error}"
-        raise OpenBookingError(message) from error
+        customer = msgspec.json.decode(request.customer or b"null")
+        details = msgspec.json.encode(customer, order="deterministic").decode()
+    except (msgspec.MsgspecError, RecursionError):
+        # It has a number beyond all floats, or the like: it is compared as it came.
+        details = bytes(request.customer or b"").decode()
     items = [f"{row.position}\t{row.opportunity}\t{row.offer}\t{row.id}" for row in basket.rows]
-    details = msgspec.json.encode(customer, order="deterministic").decode()
     return digest(*order, *items, details)
 
 

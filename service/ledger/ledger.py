@@ -28,6 +28,7 @@ from service.model import (
     OrderQuote,
     OrderRequest,
     ProposalPatch,
+    QuoteRequest,
 )
 from service.settings import Settings
 from service.store import (
@@ -102,7 +103,7 @@ class Ledger(Register):
         self._grace_seconds = settings.rejection_grace_seconds
 
     async def quote(
-        self, key: OrderKey, step: Step, request: OrderRequest, *, strict: bool = False
+        self, key: OrderKey, step: Step, request: QuoteRequest, *, strict: bool = False
     ) -> Quoted:
         """Make the Order's lease match its OrderItems: C1 and C2 (contract, rules 1–14).
 
@@ -210,7 +211,7 @@ class Ledger(Register):
 
         Args:
             key: The Order's name.
-            patch: With the new `orderProposalStatus`.
+            patch: With the new `orderProposalStatus`; without one nothing changes.
 
         Raises:
             UnknownOrderError: There is no such OrderProposal.
@@ -218,6 +219,11 @@ class Ledger(Register):
             TemporarilyUnableToUpdateOrderError: Redis does not answer (rule 25).
 
         """
+        if patch.order_proposal_status is None:
+            with refusals(TemporarilyUnableToUpdateOrderError):
+                if (await self._orders.record(key)).state != "proposed":
+                    raise NoSuchOrderError
+            return
         status = bodies.without_namespace(patch.order_proposal_status)
         if status not in _DECISIONS:
             allowed = ", ".join(answers.OPENACTIVE + decision for decision in _DECISIONS)

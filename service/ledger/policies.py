@@ -9,7 +9,13 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from service.model import LeasingPolicy, SellerPolicy, StepPolicy, whole_seconds
+from service.model import (
+    LeasingPolicy,
+    SellerPolicy,
+    SellerPolicyRequest,
+    StepPolicy,
+    whole_seconds,
+)
 
 # Names in the Seller's hash, by what the contract calls them.
 _FIELDS: Final = {
@@ -25,15 +31,16 @@ _STEPS: Final = ("anonymous", "named", "proposal")
 _LENGTHS: Final = ("maximumHold", "paymentWindow")
 
 
-def stored_policy(policy: SellerPolicy) -> dict[str, int | str]:
+def stored_policy(policy: SellerPolicy | SellerPolicyRequest) -> dict[str, int | str]:
     """Return a policy as the Seller's hash has it: seconds, counts and the tax mode.
 
-    What the policy leaves out is left out; a step that is null leases for 0 seconds, not at all.
+    What the policy leaves out is left out, and so is what is null; but a step that is null leases
+    for 0 seconds, not at all.
     """
     stored: dict[str, int | str] = {}
     for field in _FIELDS.values():
-        match getattr(policy.leasing, field):
-            case None:
+        match getattr(policy.leasing, field, UNSET):
+            case None if field in _STEPS:
                 stored[field] = 0
             case StepPolicy(duration=length):
                 stored[field] = whole_seconds(length)
@@ -41,7 +48,7 @@ def stored_policy(policy: SellerPolicy) -> dict[str, int | str]:
                 stored[field] = whole_seconds(length)
             case int() as limit:
                 stored[field] = limit
-    if policy.tax_mode is not UNSET:
+    if policy.tax_mode:
         stored["tax_mode"] = policy.tax_mode
     return stored
 

@@ -10,7 +10,7 @@ from service.ledger import bodies
 from service.ledger.policies import described_policy, stored_policy
 from service.ledger.refusals import refusals
 from service.ledger.registration import Entry, register_entries
-from service.model import Opportunity, Registration, SellerPolicy
+from service.model import Opportunity, Registration, SellerPolicy, SellerPolicyRequest
 from service.store import Catalogue
 
 
@@ -73,7 +73,9 @@ class Register:
         with refusals(OpenBookingError):
             await asyncio.gather(*(self._catalogue.withdraw(seller, id_) for id_ in ids))
 
-    async def set_policy(self, seller: str, policy: SellerPolicy) -> SellerPolicy:
+    async def set_policy(
+        self, seller: str, policy: SellerPolicy | SellerPolicyRequest
+    ) -> SellerPolicy:
         """Replace a Seller's policy, from the next call on, at every replica (contract, rule 14).
 
         Raises:

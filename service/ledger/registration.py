@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from service.errors import OpenBookingError, UnknownOpportunityError
@@ -61,7 +61,11 @@ async def register_entries(
 async def _register_portion(
     catalogue: Catalogue, portion: list[Entry], seller: str | None, result: Registration
 ) -> None:
-    outcomes = await asyncio.gather(*(_register(catalogue, entry, seller) for _, entry in portion))
+    outcomes: list[int | OpenBookingError] = []
+    for together in _independent(portion):
+        outcomes += await asyncio.gather(
+            *(_register(catalogue, entry, seller) for _, entry in together)
+        )
     for (index, _), outcome in zip(portion, outcomes, strict=True):
         if isinstance(outcome, OpenBookingError):
             result.failed += 1
@@ -70,6 +74,27 @@ async def _register_portion(
         else:
             name = _OUTCOMES[outcome]
             setattr(result, name, getattr(result, name) + 1)
+
+
+def _independent(portion: list[Entry]) -> Iterator[list[Entry]]:
+    """Cut a portion where an entry is about an id that an earlier one is about.
+
+    What is on its way together may arrive in any order: a script that needs more keys runs again,
+    and meanwhile the next entry's might run.
+    """
+    together: list[Entry] = []
+    registered: set[str] = set()
+    named: set[str] = set()
+    for index, entry in portion:
+        if not isinstance(entry, OpenBookingError):
+            pools = {pool.id for pool in entry.capacity_pools or ()}
+            if entry.id in registered or entry.id in named or not registered.isdisjoint(pools):
+                yield together
+                together, registered, named = [], set(), set()
+            registered.add(entry.id)
+            named |= pools
+        together.append((index, entry))
+    yield together
 
 
 async def _register(
@@ -103,15 +128,16 @@ async def _registered(
     catalogue: Catalogue, entry: OpportunityRegistration, seller: str | None
 ) -> int:
     """Register one Opportunity or pool, after what can be judged without the store."""
-    named = identity(entry.seller) if entry.seller else None
+    named = identity(entry.seller)
     if named and seller and named != seller:
         raise OpenBookingError(f"$.seller: {named} is not the Seller of this request, {seller}.")
     maximum, remaining = spaces(entry)
     capacity = remaining if maximum is None else maximum
     if capacity is None:
         raise OpenBookingError("$.maximumAttendeeCapacity: the capacity is missing.")
-    pools = {pool.id: pool.spaces for pool in entry.capacity_pools}
-    if len(pools) < len(entry.capacity_pools) or (pools and entry.type == POOL):
+    drawn = entry.capacity_pools or ()
+    pools = {pool.id: pool.spaces or 1 for pool in drawn}
+    if len(pools) < len(drawn) or (pools and entry.type == POOL):
         raise OpenBookingError("$.capacityPools: name each pool once, and none for a pool.")
     return await catalogue.register(
         named or seller or await catalogue.default_seller(),
@@ -119,8 +145,8 @@ async def _registered(
         kind=entry.type,
         capacity=capacity,
         booked=0 if remaining is None else max(0, capacity - remaining),
-        modified=entry.modified,
-        offers={offer.id: price_text(offer) for offer in entry.offers},
+        modified=version_text(entry.modified),
+        offers={offer.id: price_text(offer) for offer in entry.offers or ()},
         pools=pools,
     )
 
@@ -132,9 +158,15 @@ def price_text(offer: OfferRegistration) -> str:
     return f"{offer.price} {offer.price_currency or ''}".rstrip()
 
 
+def version_text(modified: int | str | None) -> str:
+    """Return a `modified` as the ledger compares it: a whole number, `=` and a text, or `""`."""
+    if modified is None:
+        return ""
+    return f"={modified}" if isinstance(modified, str) else str(modified)
+
+
 def spaces(entry: OpportunityRegistration) -> tuple[int | None, int | None]:
     """Return the maximum and the remaining spaces, by whichever names they were given."""
     attendees = (entry.maximum_attendee_capacity, entry.remaining_attendee_capacity)
     uses = (entry.maximum_uses, entry.remaining_uses)
-    first, second = (uses, attendees) if entry.type == "Slot" else (attendees, uses)
-    return second if first == (None, None) else first
+    return uses if attendees == (None, None) else attendees

@@ -46,7 +46,7 @@ class Catalogue:
         kind: str,
         capacity: int,
         booked: int,
-        modified: int | None,
+        modified: str,
         offers: Mapping[str, str],
         pools: Mapping[str, int],
     ) -> int:
@@ -58,7 +58,8 @@ class Catalogue:
             kind: Its `@type`.
             capacity: Spaces.
             booked: Spaces booked before; counts at the first registration only.
-            modified: The front-end's own version; an older one than the last changes nothing.
+            modified: The front-end's own version, a whole number or `=` and a text; `""`: it has
+                none. An older number than the last changes nothing.
             offers: `"<price> <currency>"` by the offer's `@id`; `""` where the price is not known.
             pools: How many spaces of each pool, by its `@id`, one space takes.
 
@@ -80,7 +81,7 @@ class Catalogue:
             seller_id,
             capacity,
             booked,
-            "" if modified is None else modified,
+            modified,
             " ".join(f"{ref}:{pools[pool]}" for ref, pool in drawn.items()),
             len(offers),
         )

@@ -172,7 +172,7 @@ class RegisterArguments(NamedTuple):
     seller_id: str
     capacity: int
     booked: int
-    modified: int | str
+    modified: str
     pools: str
     offers: int
 

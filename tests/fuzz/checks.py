@@ -18,27 +18,36 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 REPLACED = ("not_a_server_error", "positive_data_acceptance", "negative_data_rejection")
 """The checks of schemathesis that are to be left out."""
 
-# Rules 17 and 20: the standard gives these refusals a 500.
-SERVER_ERRORS = {"OrderAlreadyExistsError", "OrderItemNotWithinOrderError"}
+# Rules 4, 17 and 20: the standard gives these refusals a 500.
+SERVER_ERRORS = {
+    *("OrderAlreadyExistsError", "OrderItemNotWithinOrderError"),
+    "UnexpectedOrderTypeError",
+}
 
 # Rules between two parts of a request, or about what a status may become, are beyond a schema.
 BEYOND_A_SCHEMA = (
     "The request names two different Sellers.",
-    "afterId goes with an afterTimestamp.",
+    "This feed takes afterTimestamp, once, and with it afterId",
     "another OrderItem has position",
+    "another OrderItem has this @id",
     "name the OrderItem by its @id or its position.",
     "there are no OrderItems, and no OrderProposal to book.",
-    # To JSON Schema 1.0 is an integer.
-    "got `float`",
     "Expected duration to be of whole seconds between PT1S and P366D",
-    "Expected a price below 1000000000000, of at most 6 decimals",
+    "Expected `price` from 0 to below",
+    # What else a Seller may have, nobody knows: a name of a policy that is nearly right is none.
+    "did you mean",
 )
 
 KNOWN = {
-    "orderedItem": "https://example.com/events/452/subEvents/132",
-    "acceptedOffer": "https://example.com/events/452#/offers/878",
+    "orderedItem": "https://example.com/known/class",
+    "acceptedOffer": "https://example.com/known/adult",
 }
-"""What the test has registered, for the Seller `default`."""
+"""What the test has registered, for the Seller `default`.
+
+The document's own examples are withdrawn when it is played: no Order would be about anything then.
+"""
+
+PRICE = 10
 
 
 @schemathesis.hook
@@ -50,7 +59,9 @@ def map_case(_context: schemathesis.HookContext, case: Any) -> Any:
         case.body["seller"] = None
         case.query = {name: value for name, value in case.query.items() if name != "seller"}
         for position, item in enumerate(items):
-            item.update(KNOWN | {"position": position})
+            item.update(KNOWN | {"@id": None, "position": position})
+        if "totalPaymentDue" in case.body:
+            case.body["totalPaymentDue"] = {"price": PRICE * len(items)}
     return case
 
 
@@ -87,6 +98,9 @@ def what_is_valid_is_accepted(
 ) -> bool | None:
     """Allow a refusal that has a name of its own, or one for what no schema can say."""
     body = answered(response)
+    if response.status_code == 410:
+        # As a 404 is, which schemathesis allows: the Order was deleted.
+        return None
     if response.status_code == 400 and body:
         is_named = body.get("@type") != "OpenBookingError"
         if is_named or any(text in body["description"] for text in BEYOND_A_SCHEMA):

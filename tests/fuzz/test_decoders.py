@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from service.errors import OpenBookingError
 from service.http.access import Token, TokensFile, TokensFileError
+from service.http.decoding import decode
 from service.http.entries import cut_array
 from service.http.events import _place
 from service.http.examples import REQUESTS
 from service.http.feed import parse_cursor
-from service.http.request import decode
 from service.ledger.feed import Cursor
 from service.model import (
     OpportunityRegistration,
@@ -30,7 +30,8 @@ from service.model import (
     OrderRequest,
     PaymentWindowRequest,
     ProposalPatch,
-    SellerPolicy,
+    QuoteRequest,
+    SellerPolicyRequest,
 )
 from service.settings import Settings, SettingsError, describe
 from tests.fuzz.mutations import mutated
@@ -39,7 +40,10 @@ FACTOR = int(os.environ.get("FUZZ_FACTOR", "1"))
 EXAMPLES = settings(max_examples=300 * FACTOR, deadline=None, derandomize=FACTOR == 1)
 LIMIT = 1000
 
-BODIES = (OrderRequest, OrderPatch, ProposalPatch, PaymentWindowRequest, SellerPolicy)
+BODIES = (
+    *(QuoteRequest, OrderRequest, OrderPatch, ProposalPatch),
+    *(PaymentWindowRequest, SellerPolicyRequest),
+)
 SEEDS = [json.dumps(REQUESTS[kind.__name__]).encode() for kind in BODIES]
 ENTRIES = json.dumps(REQUESTS["OpportunityRegistration"]).encode()
 TOKEN = Token("front-end", "lease", "0" * 64, ("acme",), ("https://example.com/1",), 5.0)

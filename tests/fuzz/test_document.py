@@ -19,7 +19,9 @@ DOCUMENT = ROOT / "docs" / "openapi.json"
 
 def register(program: Program, token: str) -> None:
     """Make known what `checks.KNOWN` names."""
-    offers = [{"@id": checks.KNOWN["acceptedOffer"], "price": 10, "priceCurrency": "GBP"}]
+    offers = [
+        {"@id": checks.KNOWN["acceptedOffer"], "price": checks.PRICE, "priceCurrency": "GBP"}
+    ]
     entry = {"@type": "Event", "@id": checks.KNOWN["orderedItem"], "offers": offers}
     body = json.dumps([entry | {"maximumAttendeeCapacity": 1_000_000}])
     with contextlib.closing(connect(program.url)) as connection:

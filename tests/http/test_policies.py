@@ -88,7 +88,6 @@ async def test_one_seller_needs_no_name(client: Client) -> None:
         ({"anonymous": {}}, "`duration` - at `$.leasing.anonymous`"),
         ({"anonymous": "PT5M"}, "$.leasing.anonymous"),
         ({"maximumHold": "a day"}, "$.leasing.maximumHold"),
-        ({"maximumHold": None}, "$.leasing.maximumHold"),
         ({"maximumHold": "PT0S"}, "Expected maximumHold to be"),
         ({"paymentWindow": "PT0S"}, "Expected paymentWindow to be"),
         ({"maximumSpaces": 0}, "$.leasing.maximumSpaces"),

@@ -244,10 +244,23 @@ async def test_a_bad_decision_is_refused_by_its_place(desk: FrontEnd) -> None:
         refused = await desk.decide(ORDER, bad)
         assert refused.error == (400, "PatchNotAllowedOnPropertyError")
         assert "$.orderProposalStatus" in refused.body["description"]
-    refused = await desk.call("PATCH", f"/order-proposals/{ORDER}", {})
-    assert refused.error == (400, "OpenBookingError")
-    assert "orderProposalStatus" in refused.body["description"]
     assert await status(desk) == "AwaitingSellerConfirmation"
+
+
+async def test_a_note_alone_decides_nothing(desk: FrontEnd) -> None:
+    """A PATCH of a proposal without `orderProposalStatus` is 204 and changes nothing."""
+    await desk.sell(3)
+    path = f"/order-proposals/{ORDER}"
+    note = {"@type": "OrderProposal", "orderCustomerNote": "Sorry."}
+    assert (await desk.call("PATCH", path, note)).error == (404, "UnknownOrderError")
+    await desk.propose(ORDER, ITEM)
+    before = (await desk.call("GET", path)).body
+    for body in (note, {}, note | {"orderProposalStatus": None}):
+        assert (await desk.call("PATCH", path, body)).status == 204
+        assert (await desk.call("GET", path)).body == before
+    await desk.decide(ORDER, "SellerAccepted")
+    assert (await desk.book_proposal(ORDER)).status == 201
+    assert (await desk.call("PATCH", path, note)).error == (404, "UnknownOrderError")
 
 
 async def test_there_must_be_something_to_propose_or_to_book(desk: FrontEnd) -> None:

@@ -42,7 +42,7 @@ def bodies(route: Route) -> list[bytes | None]:
     name = getattr(route.takes, "__name__", "")
     example: Any = REQUESTS.get(name)
     good = example if isinstance(example, dict) else {"orderedItem": [ITEM]}
-    if name == "OrderRequest":
+    if name in {"OrderRequest", "QuoteRequest"}:
         good = {**good, "orderedItem": [ITEM]}
     everything = json.dumps({**good, **PERSON, "seller": "default"}).encode()
     wrong_type = json.dumps({**PERSON, "orderedItem": EMAIL}).encode()

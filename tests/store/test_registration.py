@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from tests.store.desk import CLASS, COURT, OFFER, OTHER_OFFER, SELLER, errors
@@ -57,11 +58,84 @@ async def test_an_older_entry_is_skipped(desk, modified, capacity):
     assert (await desk.inspect()).maximum_attendee_capacity == capacity
 
 
-async def test_modified_may_have_sixteen_digits(desk):
-    """Microseconds as `modified` compare exactly."""
-    await desk.register(5, modified=1795200000000001)
-    await desk.register(8, modified=1795200000000000)
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (1795200000000000, 1795200000000001),
+        (637_000_000_000_000_000, 637_000_000_000_000_001),
+        (2**63 - 2, 2**63 - 1),
+        (2**53, 2**53 + 1),
+        (9, 10),
+        (-1, 0),
+        (-10, -9),
+        (-(2**63), -(2**63) + 1),
+        (-(2**63), 2**63 - 1),
+    ],
+)
+async def test_whole_numbers_compare_exactly(desk, older, newer):
+    """`modified` is exact to the last digit, such as ticks of 100 ns near 6.4e17."""
+    await desk.register(5, modified=newer)
+    await desk.register(8, modified=older)
     assert (await desk.inspect()).maximum_attendee_capacity == 5
+    await desk.register(9, modified=newer)
+    assert (await desk.inspect()).maximum_attendee_capacity == 9
+
+
+async def test_a_text_is_no_older_than_anything(desk):
+    """A text as `modified` is another version than the last, and so is any after it."""
+    versions = ["2018-10-02", "2018-10-01", "10", "9", 5, "=4", "-1", -3]
+    for capacity, modified in enumerate(versions, start=1):
+        await desk.register(capacity, modified=modified)
+        assert (await desk.inspect()).maximum_attendee_capacity == capacity
+
+
+@pytest.mark.parametrize("modified", [2**63, -(2**63) - 1, "a\nb", "x" * 129, True, [], 1.5])
+async def test_what_is_no_version_fails_its_entry(desk, modified):
+    """`modified` is a whole number of 64 bits or a short text; else the entry is an error."""
+    with pytest.raises(msgspec.ValidationError, match="modified"):
+        await desk.register(5, modified=modified)
+
+
+@pytest.mark.parametrize(("stored", "older"), [("1795200000000001", 5), ("41", 5)])
+async def test_a_version_of_an_earlier_release_is_read(desk, stored, older):
+    """What earlier releases stored as `modified`, plain digits, is compared as before."""
+    await desk.register(5, modified=1)
+    [key] = await desk.raw_keys("*:opp:*")
+    await desk.batcher.command("HSET", key, "modified", stored)
+    await desk.register(8, modified=int(stored) - 1)
+    assert (await desk.inspect()).maximum_attendee_capacity == older
+    await desk.register(9, modified=int(stored) + 1)
+    assert (await desk.inspect()).maximum_attendee_capacity == 9
+
+
+@pytest.mark.parametrize("between", [0, 300])
+async def test_of_two_entries_for_one_opportunity_the_later_wins(desk, between):
+    """Entries of one body count in their order, also where the first one has to be tried again."""
+    pool = {"@type": "CapacityPool", "seller": SELLER, "maximumAttendeeCapacity": 100}
+    halls = [f"https://example.com/halls/{number}" for number in range(2)]
+    await desk.register_entries(*[pool | {"@id": hall} for hall in halls])
+    await desk.register(5, capacityPools=[{"@id": halls[0]}])
+    others = [_class(f"{COURT}/{n}", maximumAttendeeCapacity=1) for n in range(between)]
+    # The script has to be run again for the first, which it shows the pool that is left.
+    first = _class(maximumAttendeeCapacity=6, capacityPools=[{"@id": halls[1]}])
+    second = _class(maximumAttendeeCapacity=7, capacityPools=[{"@id": halls[0]}])
+    result = await desk.register_entries(*others, first, second)
+    assert (result.registered, result.updated, result.failed) == (between, 2, 0)
+    await desk.quote(1, 1)
+    assert [(await desk.spaces(hall))[1] for hall in halls] == [1, 0]
+    assert (await desk.inspect()).maximum_attendee_capacity == 7
+
+
+async def test_a_pool_is_known_to_the_entries_after_it(desk):
+    """A pool may be registered anew in the same body, before or after what draws on it."""
+    hall = "https://example.com/halls/1"
+    pool = _class(hall, maximumAttendeeCapacity=9) | {"@type": "CapacityPool"}
+    drawing = _class(maximumAttendeeCapacity=5, capacityPools=[{"@id": hall}])
+    result = await desk.register_entries(
+        drawing, pool, drawing, pool | {"maximumAttendeeCapacity": 3}
+    )
+    assert (result.registered, result.updated, result.failed) == (2, 1, 1)
+    assert await desk.spaces() == (0, 0, 3)
 
 
 async def test_an_entry_without_capacity_fails_alone(desk):
