@@ -242,7 +242,7 @@ async def test_what_was_withdrawn_a_week_ago_leaves_the_feed(desk):
 
 
 async def test_what_was_withdrawn_a_week_ago_and_not_booked_leaves_redis(desk):
-    """Nothing is kept of an Opportunity or a pool that nobody booked, once the feed has told it."""
+    """Nothing is kept of what nobody booked, Opportunity or pool, once the feed has told it."""
     await desk.register(9, HALL, **{"@type": "CapacityPool"})
     await desk.register(9, IN_HALL, capacityPools=[{"@id": HALL, "spaces": 1}])
     await desk.register(5)
