@@ -19,9 +19,10 @@ ARGV
   [9] offers       count   offers on sale; 0: they are not known
   [10…] for every offer: text @id, text "<price> <currency>" or ''; then for every pair: ref text, count (0)
 REPLY
-  {1}              registered (or registered again after a withdrawal)
-  {2}              updated
-  {3}              unchanged, or older than what is known
+  {1, gone}        registered (or registered again after a withdrawal); how many offers it has that are no
+                   longer on sale
+  {2, gone}        updated
+  {3, gone}        unchanged, or older than what is known
   {0, refs…}       the keys of these pools are needed too; nothing was changed
   {-1, ref}        this pool is not registered
   {-2, ref}        too many Opportunities draw on this pool
@@ -57,7 +58,7 @@ end
 local group = groups[1]
 local known = read_hash(group.key)
 if known.modified and is_older(modified, known.modified) then
-  return { 3 }
+  return { 3, 0 }
 end
 if known.type and (known.type == POOL) ~= (kind == POOL) then
   return { -3 }
@@ -78,6 +79,7 @@ for index = 10, 9 + offers * 2, 2 do
   on_sale[ARGV[index]] = ARGV[index + 1]
 end
 local leased = tonumber(known.leased or 0)
+local gone, returned = 0, 0
 local set, unset, changed = {}, {}, known.capacity ~= capacity or known.type ~= kind
 for name, value in pairs(known) do
   local offer = string.match(name, '^offer:(.*)$')
@@ -87,8 +89,11 @@ for name, value in pairs(known) do
     local still = on_sale[offer] and number .. '\t' .. on_sale[offer] or number
     on_sale[offer] = nil
     changed = changed or still ~= value
+    gone = gone + (still == number and 1 or 0)
+    returned = returned + (value == number and still ~= number and 1 or 0)
     if still == number and leased == 0 then
       unset[#unset + 1] = name
+      gone = gone - 1
     elseif still ~= value then
       set[#set + 1] = name
       set[#set + 1] = still
@@ -120,6 +125,7 @@ for name, value in pairs({
   modified = modified ~= '' and modified or known.modified,
   offers = offers > 0 and offers or nil,
   pools = pools ~= '' and pools or nil,
+  returned = returned > 0 and tonumber(known.returned or 0) + returned or nil,
 }) do
   set[#set + 1] = name
   set[#set + 1] = value
@@ -133,10 +139,8 @@ end
 if pools == '' then
   unset[#unset + 1] = 'pools'
 end
-call('HSET', group.key, unpack(set))
-if #unset > 0 then
-  call('HDEL', group.key, unpack(unset))
-end
+call_in_portions('HSET', group.key, set)
+call_in_portions('HDEL', group.key, unset)
 if (known.pools or '') ~= pools then
   changed, group.moved = true, true
   for _, pool in ipairs(group.pools) do
@@ -157,6 +161,6 @@ end
 local now, microseconds = clock()
 move_in_feed(feed_key, groups, now, microseconds)
 if not known.capacity then
-  return { 1 }
+  return { 1, gone }
 end
-return { changed and 2 or 3 }
+return { changed and 2 or 3, gone }

@@ -1,4 +1,4 @@
-"""Puts what lapses into the capacity feed, and what was withdrawn a week ago out of it.
+"""Keeps the capacity feed: puts into it what lapses, and takes out what was withdrawn a week ago.
 
 Every worker of every replica runs one. They need not know of each other: each step is atomic and
 finds nothing to do where another was first. A sweeper that is killed leaves what it has not done
@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from service.redis.errors import StoreError
+from service.store.feed_order import FeedOrder
 from service.store.observer import UNOBSERVED, Observer
 from service.store.sweep import DueList
 
@@ -29,9 +30,12 @@ class Sweeper:
     Leases expire on whole seconds (contract, rule 11), so nothing is ever due in between.
     """
 
-    def __init__(self, due: DueList, observer: Observer = UNOBSERVED) -> None:
-        """Sweep what `due` lists; tell `observer` when it cannot."""
+    def __init__(
+        self, due: DueList, observer: Observer = UNOBSERVED, order: FeedOrder | None = None
+    ) -> None:
+        """Sweep what `due` lists, and keep the feed's `order`; tell `observer` when it cannot."""
         self._due = due
+        self._order = order
         self._observer = observer
 
     async def run(self) -> None:
@@ -59,6 +63,8 @@ class Sweeper:
             StoreError: Redis does not answer.
 
         """
+        if self._order is not None:
+            await self._order.keep()
         now, partitions = await self._due.overdue()
         random.shuffle(partitions)
         for partition in partitions:

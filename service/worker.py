@@ -33,6 +33,7 @@ from service.store import Store
 from service.store.census import Censuses
 from service.store.conflicts import Conflicts
 from service.store.feed import Feed
+from service.store.feed_order import FeedOrder
 from service.store.overview import Overview
 from service.store.stored_format import claim_keys
 from service.store.sweep import DueList
@@ -146,6 +147,12 @@ async def _serve(assignment: Assignment) -> int:
         partitions=settings.partitions,
         observer=meter,
     )
+    order = FeedOrder(
+        nodes,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        observer=meter,
+    )
     dashboard = _dashboard(nodes, settings)
     file = assignment.tokens
     tokens = None if file is None else file.tokens
@@ -164,7 +171,7 @@ async def _serve(assignment: Assignment) -> int:
         if tracing:
             await resources.enter_async_context(tracing.until_the_end())
         resources.push_async_callback(nodes.close)
-        await resources.enter_async_context(_in_background(Sweeper(due, meter).run()))
+        await resources.enter_async_context(_in_background(Sweeper(due, meter, order).run()))
         if assignment.nth == 0:
             await resources.enter_async_context(_census(nodes, settings, meter))
             if settings.redis_url is None and settings.durability == "disk":

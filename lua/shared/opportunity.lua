@@ -11,6 +11,7 @@ An Opportunity, or a capacity pool, is one hash, without `capacity` while it is 
   modified             the front-end's own version of what it registered last: a whole number, or '=' and a text
   offers               how many offers are on sale; absent: offers are not known, any id will do
   offer:<id>           "<number>\t<price> <currency>"; without "\t": no longer on sale, but still leased
+  returned             counts offers that came back on sale; absent: none ever did
   pools                "<ref>:<spaces>" for every pool that a space of it draws on, parted by blanks
   draws                on a pool: the refs of the Opportunities that draw on it, parted by blanks
 The hold index is a sorted set: member "<spaces><kind><holder>", score the expiry in seconds; the kind is a for

@@ -9,7 +9,7 @@ from typing import Any, Final
 from service.redis.call import Part
 from service.redis.errors import NothingSentError
 from service.redis.nodes import Nodes
-from service.store.keys import DEFAULT_SELLER, Keys, PartitionKeys
+from service.store.keys import DEFAULT_SELLER, FLOOR, Keys, PartitionKeys
 from service.store.observer import UNOBSERVED, Observer, settled
 from service.store.refusals import SellerLeftOutError
 from service.store.replies import Item
@@ -57,15 +57,16 @@ class Calls:
         """
         if not self._has_default:
             key, feeds = self.keys.seller(DEFAULT_SELLER).seller, self.keys.partitions()
-            exists, *sizes = await asyncio.gather(
+            exists, *firsts = await asyncio.gather(
                 self.nodes.of(key).command("EXISTS", key),
                 *(
-                    self.nodes.of(keys.name).command("ZCARD", keys.feed)
+                    self.nodes.of(keys.name).command("ZRANGE", keys.feed, 0, 1)
                     for keys in (() if self._has_others else feeds)
                 ),
             )
             self._has_default = exists > 0
-            self._has_others = self._has_others or any(sizes)
+            others = (ref for first in firsts for ref in first if ref != FLOOR)
+            self._has_others = self._has_others or any(others)
         if self._has_others and not self._has_default:
             raise SellerLeftOutError
         return DEFAULT_SELLER

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.store.calls import Calls
+from service.store.offers import MOST_GONE, forget_offers
 from service.store.refusals import BusyPoolError, OtherKindError, UnknownPoolError
 from service.store.replies import Ledgered
 from service.store.scripts import ListKeys, RegisterArguments, RegisterKeys
@@ -99,6 +100,9 @@ class Catalogue:
             raise BusyPoolError(drawn[reply[1].decode()])
         if reply[0] == _OTHER_KIND:
             raise OtherKindError
+        if reply[1] > MOST_GONE:
+            node = self._calls.nodes.of(seller.partition.name)
+            await forget_offers(node, seller.partition, self._keys.ref(seller_id, opportunity))
         return int(reply[0])
 
     async def inspect(self, seller_id: str, opportunity: str) -> Ledgered | None:

@@ -14,7 +14,7 @@ import structlog
 
 from service.redis.errors import StoreError
 from service.redis.nodes import Nodes
-from service.store.keys import Keys, PartitionKeys
+from service.store.keys import FLOOR, Keys, PartitionKeys
 from service.store.overview import OpportunityRow, Overview
 
 PERIOD_SECONDS: Final = 10.0
@@ -109,7 +109,7 @@ class Censuses:
             self._overview.clock(), self._nodes.of(self._key).command("GET", self._key)
         )
         last = _parse(text) if text else Census(0)
-        if clock - last.at < PERIOD_SECONDS or not await self._has_turn():
+        if abs(clock - last.at) < PERIOD_SECONDS or not await self._has_turn():
             return last
         census = await self._take(clock)
         await self._nodes.of(self._key).command(
@@ -147,7 +147,7 @@ class Censuses:
             )
             refs |= dict.fromkeys(pairs[::2])
             if not int(cursor):
-                return [ref.decode() for ref in refs]
+                return [ref.decode() for ref in refs if ref != FLOOR]
 
 
 def _parse(text: bytes) -> Census:

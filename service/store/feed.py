@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from service.redis.nodes import Node, Nodes, earliest_microseconds
-from service.store.keys import Keys, PartitionKeys
+from service.store.keys import FLOOR, Keys, PartitionKeys
 
 _FIRST_CHUNK: Final = 16
 """Entries that are read ahead of each partition: twice its share of a page of 500, of 64."""
@@ -86,12 +86,12 @@ class _Partition:
             "BYSCORE",
             "LIMIT",
             0,
-            count + 1,  # the first may be the entry that the place is right behind
+            count + 2,  # the entry that the place is right behind, and a floor, may be among them
             "WITHSCORES",
         )
         for ref, modified in zip(pairs[::2], pairs[1::2], strict=True):
             cursor = Cursor(int(modified), ref.decode())
-            if cursor > self._after:
+            if cursor > self._after and ref != FLOOR:
                 self.ahead.append(cursor)
                 self._after = cursor
 
@@ -116,14 +116,20 @@ class Feed:
         """Return the place in front of everything that happens from now on.
 
         With several nodes that is by the slowest clock. Where one server may take another's place,
-        its clock may be behind too: the place is a little earlier then.
+        its clock may be behind too: the place is a little earlier then. After a clock went back it
+        is where `feed_order` keeps nothing from coming in front of it.
 
         Raises:
             StoreError: Redis does not answer.
 
         """
-        now = await earliest_microseconds(self._nodes)
-        return Cursor(now - self._nodes.clock_margin_microseconds)
+        order = self._keys.feed_order
+        now, floor = await asyncio.gather(
+            earliest_microseconds(self._nodes),
+            self._nodes.of(order).command("ZSCORE", order, FLOOR),
+        )
+        behind_floor = 0 if floor is None else int(floor) + 1
+        return Cursor(max(now - self._nodes.clock_margin_microseconds, behind_floor))
 
     async def read(self, after: Cursor, limit: int) -> list[FeedEntry]:
         """Return the first entries behind a place; none: that is all for now.

@@ -40,6 +40,9 @@ def digest(*parts: str) -> str:
 POOL: Final = "CapacityPool"
 """The type of what Opportunities draw on and nobody leases by itself (rule 28)."""
 
+FLOOR: Final = b""
+"""A member of a feed that is no Opportunity: nothing is stamped in front of it any more."""
+
 SHORT: Final = {"lease": "l", "age": "a"}
 """The words of the keys that there are one of for every lease: a letter each, to save memory."""
 
@@ -123,6 +126,11 @@ class Keys:
         # One call asks for it a few times. To keep it until the Order's next call would cost more
         # than to make it again: memory that is written in turns is in no cache of the processor.
         self.holder = lru_cache(maxsize=64)(digest)
+
+    @property
+    def feed_order(self) -> str:
+        """The key of how far the feed can be read though Redis's clock went back."""
+        return f"{self._prefix}:feed-order"
 
     def partitions(self) -> list[PartitionKeys]:
         """Return the keys of every partition: what exists, without a scan."""

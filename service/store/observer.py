@@ -23,6 +23,9 @@ class Observer(Protocol):
     def redis_away(self) -> None:
         """Hear that a sweeper could not look, because Redis does not answer."""
 
+    def clock_went_back(self) -> None:
+        """Hear that Redis's clock is earlier than it was."""
+
     def script(self, verb: str) -> AbstractContextManager[object]:
         """Return what to be in while a script runs."""
 
@@ -38,6 +41,9 @@ class _Nobody:
         """Ignore it."""
 
     def redis_away(self) -> None:
+        """Ignore it."""
+
+    def clock_went_back(self) -> None:
         """Ignore it."""
 
     def script(self, verb: str) -> AbstractContextManager[object]:  # noqa: ARG002 - as the others

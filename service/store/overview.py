@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from service.redis.call import Part, Reply
 from service.redis.nodes import Nodes, earliest_microseconds
-from service.store.keys import POOL, Keys, PartitionKeys, owner_of
+from service.store.keys import FLOOR, POOL, Keys, PartitionKeys, owner_of
 
 # Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
 _UNSETTLED: Final = 1000
@@ -155,6 +155,7 @@ class Overview:
             _Place(keys, ref.decode())
             for (keys, _), found in zip(shares, refs, strict=True)
             for ref in found
+            if ref != FLOOR
         ]
         rows = [row for row in await self._rows(places, clock) if row]
         total = sum(counts)

@@ -177,6 +177,18 @@ class RegisterArguments(NamedTuple):
     offers: int
 
 
+class ForgetKeys(NamedTuple):
+    """KEYS of `forget`."""
+
+    opportunity: str
+
+
+class ForgetArguments(NamedTuple):
+    """ARGV of `forget`; the offers follow."""
+
+    returned: str
+
+
 class ListKeys(NamedTuple):
     """KEYS of `inspect`, `withdraw`, `sweep` and `audit`; a pair per Opportunity follows."""
 
@@ -253,6 +265,7 @@ SIGNATURES: Final[dict[str, tuple[type[NamedTuple], type[NamedTuple]]]] = {
     "delete": (OrderKeys, NoArguments),
     "look": (LookKeys, NoArguments),
     "register": (RegisterKeys, RegisterArguments),
+    "forget": (ForgetKeys, ForgetArguments),
     "inspect": (ListKeys, NoArguments),
     "withdraw": (ListKeys, NoArguments),
     "sweep": (ListKeys, NoArguments),

@@ -208,7 +208,7 @@ class Survey:
         """Yield what is in the feeds, in portions."""
         for keys in self._partitions if part is None else [self._partitions[part]]:
             async for portion in self._scores(keys.feed):
-                yield [Name(keys, ref) for ref, _ in portion]
+                yield [Name(keys, ref) for ref, _ in portion if ref]
 
     async def leases(self, names: Sequence[Name]) -> list[Lease]:
         """Return those of these leases that are there."""

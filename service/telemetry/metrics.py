@@ -163,6 +163,11 @@ def families(steps: Sequence[str]) -> tuple[Family, ...]:
             over_workers="min",
         ),
         Family(
+            "lease_redis_clock_jumps",
+            "How often a worker saw Redis's clock go back.",
+            over_workers="max",
+        ),
+        Family(
             "lease_sweeper_late_seconds",
             "For how long the oldest expiry had been waiting when a sweeper last looked.",
             kind="gauge",
@@ -326,6 +331,7 @@ class Meter:
         self._listeners = number("lease_event_listeners")
         self._feed_lag = number("lease_feed_lag_seconds")
         self._redis_up = number("lease_redis_up")
+        self._clock_jumps = number("lease_redis_clock_jumps")
         self._late = number("lease_sweeper_late_seconds")
         self._looked = number("lease_sweeper_looked_timestamp_seconds")
         self._counted = {name: number(name) for name in _COUNTED}
@@ -373,6 +379,10 @@ class Meter:
     def redis_away(self) -> None:
         """Keep that Redis did not answer."""
         self._redis_up.set(0)
+
+    def clock_went_back(self) -> None:
+        """Count that Redis's clock is earlier than it was."""
+        self._clock_jumps.add()
 
     def counted(self, census: Census) -> None:
         """Keep what there is in Redis."""

@@ -217,14 +217,16 @@ async def test_retry_after_is_the_last_expiry_where_waiting_is_not_enough(make_d
     assert 199 <= quoted.retry_after <= 201
 
 
-async def test_ones_own_lease_is_not_the_last_to_wait_for(make_desk):
-    """Rule 6: nor does it where waiting is not enough and the Order's own lease expires last."""
-    short, long = make_desk(anonymous_seconds=100), make_desk(anonymous_seconds=200)
+@pytest.mark.parametrize("step", [Step.ANONYMOUS, Step.NAMED])
+async def test_ones_own_lease_is_not_the_last_to_wait_for(make_desk, step):
+    """Rule 6: nor where it expires last, and the very call that tells has written it anew."""
+    short = make_desk(anonymous_seconds=100)
+    long = make_desk(anonymous_seconds=200, named_seconds=200)
     await short.register(3)
     await short.quote(1, 2)
     await long.quote(2, 1)
     await short.register(2)
-    quoted = await long.quote(2, 3)
+    quoted = await long.quote(2, 3, step)
     assert errors(quoted.body.ordered_item) == ["", "reserved", "reserved"]
     assert 99 <= quoted.retry_after <= 101
 
