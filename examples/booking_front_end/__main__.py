@@ -20,13 +20,16 @@ from typing import Final
 
 from aiohttp import web
 
-from examples.booking_front_end.app import opened
-from examples.booking_front_end.customers import trickle
-from examples.booking_front_end.keys import CATALOGUE, SELLERS
-from examples.booking_front_end.settings import Settings, SettingsError
-from examples.booking_front_end.stock import STOCKS
-from service.client import LeaseService
-from service.errors import OpenBookingError
+try:
+    from examples.booking_front_end.app import opened
+    from examples.booking_front_end.customers import trickle
+    from examples.booking_front_end.keys import CATALOGUE, SELLERS
+    from examples.booking_front_end.settings import Settings, SettingsError
+    from examples.booking_front_end.stock import STOCKS
+    from service.client import LeaseService
+    from service.errors import OpenBookingError
+except ImportError as missing:
+    sys.exit(f"booking_front_end: it needs {missing.name}: pip install 'lease-service[front-end]'")
 
 _START_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.05
