@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from service import __version__, issue
+from service.arguments import ArgumentParser
 from service.http import TokensFileError
 from service.listening import ListenError
 from service.redis.embedded import EmbeddedValkeyError
@@ -56,8 +57,8 @@ def _complain(error: Exception | str, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog=PROGRAM,
         description="Holds spaces while a Customer decides: leases and bookings for the Open"
         " Booking API, as a sidecar on Redis or Valkey.",

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from aiohttp import web
 
@@ -47,11 +47,15 @@ _SERVICE: Final = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line; `--help` shows the usage."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def main() -> None:
     """Run it until Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="booking_front_end", description=__doc__, allow_abbrev=False
-    )
+    parser = _Parser(prog="booking_front_end", description=__doc__, allow_abbrev=False)
     parser.add_argument("--stock", choices=[*STOCKS], help="what is sold from the start")
     parser.add_argument("--customers", action="store_true", help="let simulated Customers come")
     arguments = parser.parse_args()
