@@ -57,8 +57,8 @@ def _complain(error: Exception | str, code: int) -> int:
     return code
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
+def _parser() -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = ArgumentParser(
         prog=PROGRAM,
         description="Holds spaces while a Customer decides: leases and bookings for the Open"
         " Booking API, as a sidecar on Redis or Valkey.",

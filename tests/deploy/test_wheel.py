@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, connect, environment
 from tests.servers import RedisServer
 
-SITE = Path(importlib.metadata.distribution("lease-service").locate_file(""))
+SITE = Path(str(importlib.metadata.distribution("lease-service").locate_file("")))
 EXTRAS = ("embedded", "front-end", "simulate", "tracing")
 
 
@@ -172,7 +172,7 @@ def test_the_front_ends_extra_is_named(installed: Path, short_folder: Path) -> N
 
 def test_no_extra_is_missing_from_the_tests() -> None:
     """Every extra that a user may leave out is one of those above."""
-    told = importlib.metadata.metadata("lease-service").get_all("Provides-Extra")
+    told = importlib.metadata.metadata("lease-service").get_all("Provides-Extra", [])
     assert {*told} - {"dev", "editable"} == {*EXTRAS}
 
 

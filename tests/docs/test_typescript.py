@@ -129,7 +129,13 @@ def test_the_example_heeds_retry_after(
         threading.Thread(target=server.serve_forever).start()
         try:
             url = f"http://127.0.0.1:{server.server_port}"
-            command = [node, "--import", (HERE / "no_waiting.mjs").as_uri(), built, url]
+            command: list[str | Path] = [
+                node,
+                "--import",
+                (HERE / "no_waiting.mjs").as_uri(),
+                built,
+                url,
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         finally:
             server.shutdown()
