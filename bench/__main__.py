@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import time
@@ -26,6 +25,7 @@ from bench import (
 from bench.picture import IMAGES
 from bench.report import Findings, progress
 from bench.stage import Stage
+from service.arguments import ArgumentParser
 from tests.servers import redis_binary, valkey_binary
 
 
@@ -105,12 +105,12 @@ def _binary(server: str) -> str:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> ArgumentParser:
     listed = ", ".join(
         f"{name} ({section.title})" if section.by_default else f"{name} (not by default)"
         for name, section in SECTIONS.items()
     )
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
         "sections", nargs="*", choices=[*SECTIONS, "all", []], metavar="section", help=listed
     )

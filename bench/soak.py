@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from bench.machine import resident_bytes
 from bench.picture import IMAGES
 from bench.report import Findings, Goal, Table, figure, progress
 from bench.stage import Stage, new_crowd
+from service.arguments import ArgumentParser
 from tests.process.program import COMMAND, Program, environment
 from tests.servers import RedisServer, valkey_binary
 
@@ -306,7 +306,7 @@ def _mebibytes(size: float) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return 1 where `verify` finds a difference."""
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser = ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0, help="%(default)g")
     parser.add_argument("--page", type=Path, default=page.PAGE, help="kept here (%(default)s)")
     parser.add_argument("--images", type=Path, default=IMAGES, help="picture (%(default)s)")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from service import __version__, issue
+from service.arguments import ArgumentParser
 from service.http import TokensFileError
 from service.listening import ListenError
 from service.redis.embedded import EmbeddedValkeyError
@@ -57,7 +58,7 @@ def _complain(error: Exception | str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = ArgumentParser(
         prog=PROGRAM,
         description="Holds spaces while a Customer decides: leases and bookings for the Open"
         " Booking API, as a sidecar on Redis or Valkey.",

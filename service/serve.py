@@ -16,9 +16,11 @@ from service.http import STEPS, TokensFile
 from service.http.serving import IN_FLIGHT_SECONDS
 from service.listening import Listener
 from service.redis.address import Location
+from service.redis.check import ServerCheck
 from service.redis.embedded import EmbeddedValkey
-from service.redis.errors import StoreError
+from service.redis.errors import StoreError, UnusableServerError
 from service.settings import Settings
+from service.store import stored_format
 from service.supervisor import Lifeline, Supervisor, Worker
 
 _MARGIN_SECONDS: Final = 5.0
@@ -74,7 +76,13 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     )
     admin = resources.enter_context(Listener(settings.admin_listen, settings.workers))
     redis = Location.read(valkeys[0].url if valkeys else str(settings.redis_url))
-    is_checked = _check(redis, settings)
+    server_check = stored_format.server_check(
+        redis,
+        key_prefix=settings.key_prefix,
+        partitions=settings.partitions,
+        durability=settings.durability,
+    )
+    _check(redis, server_check)
     lifeline = Lifeline()
     metrics = telemetry.Metrics(STEPS, settings.workers)
 
@@ -87,7 +95,7 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
                 tokens=tokens,
                 certificate=encryption,
                 redis=redis,
-                is_checked=is_checked,
+                server_check=server_check,
                 api=api.keep_only(index),
                 admin=admin.keep_only(index),
                 lifeline=lifeline,
@@ -108,14 +116,14 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     ).run()
 
 
-def _check(redis: Location, settings: Settings) -> bool:
+def _check(redis: Location, server_check: ServerCheck) -> None:
     """Refuse an unusable server at once; one that is away is checked by the workers later."""
     try:
-        asyncio.run(worker.check(redis, settings))
+        asyncio.run(worker.check(redis, server_check))
+    except UnusableServerError:
+        raise
     except StoreError as error:
         _log.warning("redis.away", reason=str(error))
-        return False
-    return True
 
 
 def _announce(settings: Settings, api: Listener, admin: Listener) -> None:

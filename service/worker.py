@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import os
 import socket
@@ -22,11 +21,11 @@ from service.ledger import Ledger
 from service.ledger.feed import CapacityFeed
 from service.ledger.overview import Dashboard
 from service.redis.address import Location
+from service.redis.check import ServerCheck, examine
 from service.redis.connect import open_nodes
 from service.redis.durability import Confirmation
 from service.redis.errors import StoreError, UnusableServerError
 from service.redis.fsync import keep_fsyncing
-from service.redis.gate import Gate, examine
 from service.redis.nodes import Nodes
 from service.settings import Settings
 from service.store import Store
@@ -35,7 +34,6 @@ from service.store.conflicts import Conflicts
 from service.store.feed import Feed
 from service.store.feed_order import FeedOrder
 from service.store.overview import Overview
-from service.store.stored_format import claim_keys
 from service.store.sweep import DueList
 from service.store.turn import Turn
 from service.supervisor import UNUSABLE, Lifeline
@@ -61,7 +59,7 @@ class Assignment(NamedTuple):
     tokens: TokensFile | None
     certificate: Certificate | None
     redis: Location
-    is_checked: bool
+    server_check: ServerCheck
     api: Sequence[socket.socket]
     admin: Sequence[socket.socket]
     lifeline: Lifeline
@@ -92,25 +90,22 @@ def _spare_the_collector() -> None:
     gc.set_threshold(_GARBAGE)
 
 
-async def check(redis: Location, settings: Settings) -> None:
+async def check(redis: Location, server_check: ServerCheck) -> None:
     """Look once whether Redis can be used, and say so in the log.
 
     Args:
         redis: Where it is.
-        settings: Of which the key prefix, the partitions and the durability matter.
+        server_check: What it is looked at for.
 
     Raises:
         UnusableServerError: It can not, for a reason that the operator has to see to.
         StoreError: It does not answer; it may later.
 
     """
-    claim = functools.partial(
-        claim_keys, key_prefix=settings.key_prefix, partitions=settings.partitions
-    )
-    servers = await examine(redis, durability=settings.durability, claim=claim)
+    servers = await examine(redis, server_check)
     server = servers[0]
     _log.info("redis.usable", server=server.name, version=server.version, nodes=len(servers))
-    confirmation = Confirmation.of(settings.durability)
+    confirmation = Confirmation.of(server_check.durability)
     fewest = min(len(server.replicas) for server in servers)
     if confirmation is not None and fewest < confirmation.replicas:
         # No refusal: a replica that is away for a while must not keep C1 and C2 from starting.
@@ -124,14 +119,13 @@ async def check(redis: Location, settings: Settings) -> None:
 
 async def _serve(assignment: Assignment) -> int:
     settings = assignment.settings
-    gate = Gate(is_open=assignment.is_checked)
     tracing = telemetry.tracing_of(settings)
     meter = assignment.metrics.of_worker(assignment.nth, tracing.script if tracing else None)
     nodes = open_nodes(
         assignment.redis,
         durability=settings.durability,
         on_exchange=meter.exchanged,
-        before_connecting=gate.check,
+        check_server=assignment.server_check,
     )
     store = Store(
         nodes,
@@ -190,7 +184,7 @@ async def _serve(assignment: Assignment) -> int:
         await resources.enter_async_context(serving(api, assignment.api, context))
         _spare_the_collector()
         _log.info("worker.listening", pid=os.getpid())
-        checking = asyncio.create_task(_check_until_usable(gate, assignment))
+        checking = asyncio.create_task(_check_until_usable(assignment))
         ending = asyncio.create_task(_end_of_service(assignment.lifeline))
         await asyncio.wait((ending, checking), return_when=asyncio.FIRST_COMPLETED)
         if checking.done() and not await checking:
@@ -242,18 +236,16 @@ async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[Non
             await task
 
 
-async def _check_until_usable(gate: Gate, assignment: Assignment) -> bool:
-    """Open the gate as soon as Redis answers; return whether it can be used."""
-    while not gate.is_open:
+async def _check_until_usable(assignment: Assignment) -> bool:
+    """Return whether Redis can be used, as soon as it answers."""
+    while not assignment.server_check.has_passed:
         try:
-            await check(assignment.redis, assignment.settings)
+            await check(assignment.redis, assignment.server_check)
         except UnusableServerError as error:
             _log.error("redis.unusable", reason=str(error))
             return False
         except StoreError:
             await asyncio.sleep(_PAUSE_SECONDS)
-        else:
-            gate.is_open = True
     return True
 
 

@@ -16,17 +16,20 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from aiohttp import web
 
-from examples.booking_front_end.app import opened
-from examples.booking_front_end.customers import trickle
-from examples.booking_front_end.keys import CATALOGUE, SELLERS
-from examples.booking_front_end.settings import Settings, SettingsError
-from examples.booking_front_end.stock import STOCKS
-from service.client import LeaseService
-from service.errors import OpenBookingError
+try:
+    from examples.booking_front_end.app import opened
+    from examples.booking_front_end.customers import trickle
+    from examples.booking_front_end.keys import CATALOGUE, SELLERS
+    from examples.booking_front_end.settings import Settings, SettingsError
+    from examples.booking_front_end.stock import STOCKS
+    from service.client import LeaseService
+    from service.errors import OpenBookingError
+except ImportError as missing:
+    sys.exit(f"booking_front_end: it needs {missing.name}: pip install 'lease-service[front-end]'")
 
 _START_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.05
@@ -44,11 +47,15 @@ _SERVICE: Final = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line; `--help` shows the usage."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def main() -> None:
     """Run it until Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="booking_front_end", description=__doc__, allow_abbrev=False
-    )
+    parser = _Parser(prog="booking_front_end", description=__doc__, allow_abbrev=False)
     parser.add_argument("--stock", choices=[*STOCKS], help="what is sold from the start")
     parser.add_argument("--customers", action="store_true", help="let simulated Customers come")
     arguments = parser.parse_args()

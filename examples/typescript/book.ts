@@ -13,6 +13,7 @@ type BookingPartner = NonNullable<
 >["Booking-Partner"];
 
 const ATTEMPTS = 5;
+const PATIENCE_SECONDS = 10;
 
 /** What the service refused, as the standard has it. */
 class LeaseServiceError extends Error {
@@ -21,9 +22,10 @@ class LeaseServiceError extends Error {
   }
 }
 
-/** Repeats a call that got no answer, or a 503: the same call is safe. */
+/** Repeats a call that got no answer, or one that says to repeat it soon: the same call is safe. */
 async function put<Answer>(url: string, body: OrderRequest, partner: BookingPartner): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
+    let seconds = attempt / 5;
     try {
       const response = await fetch(url, {
         method: "PUT",
@@ -34,11 +36,15 @@ async function put<Answer>(url: string, body: OrderRequest, partner: BookingPart
       const said = await response.json();
       // A refused OrderQuote is an answer too: each OrderItem says how it stands.
       if (response.ok || said["@type"] === "OrderQuote") return said as Answer;
-      if (response.status !== 503 || attempt === ATTEMPTS) throw new LeaseServiceError(said);
+      seconds = Number(response.headers.get("Retry-After") ?? seconds);
+      const mayPass = response.status === 503 || response.status === 429;
+      if (!mayPass || seconds > PATIENCE_SECONDS || attempt === ATTEMPTS) {
+        throw new LeaseServiceError(said);
+      }
     } catch (error) {
       if (error instanceof LeaseServiceError || attempt === ATTEMPTS) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, attempt * 200));
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
   }
 }
 

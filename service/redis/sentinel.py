@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from service.redis.address import Address
 from service.redis.batcher import Batcher
@@ -50,6 +50,7 @@ class Primary:
 
         Raises:
             NothingSentError: No Sentinel knows it, or it is none yet.
+            NoPermissionError: A right is missing.
 
         """
         address = await self._find()
@@ -65,14 +66,14 @@ class Primary:
         """Return the address that most Sentinels name."""
         questions = [asyncio.create_task(self._said_by(place)) for place in self._sentinels]
         votes: Counter[Address] = Counter()
-        failure = "they do not answer"
+        failure: Exception = TimeoutError("they do not answer")
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 for question in asyncio.as_completed(questions):
                     try:
                         votes[await question] += 1
                     except (NothingSentError, OSError, RedisError) as error:
-                        failure = str(error)
+                        failure = error
                     if votes and 2 * max(votes.values()) > len(questions):
                         break
         except TimeoutError:
@@ -80,6 +81,8 @@ class Primary:
         finally:
             await cancel(questions)
         if not votes:
+            if isinstance(failure, NoPermissionError):
+                raise failure
             raise NothingSentError(f"No Sentinel knows the primary of {self._name}: {failure}")
         return votes.most_common(1)[0][0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 import textwrap
@@ -24,7 +23,6 @@ COMMAND: Final = "simulate"
 
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _MOST_CONNECTIONS: Final = 4_000
-_EXTRA: Final = ("matplotlib", "rich")
 _BAD_ARGUMENTS: Final = 2
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
@@ -92,15 +90,14 @@ def run(options: argparse.Namespace) -> int:
     if options.lease_seconds is not None and options.seller != OWN_SELLER:
         problem = "--lease-seconds would change that --seller's policy: leave one of them out"
         return _complain(problem, _BAD_ARGUMENTS)
-    missing = [library for library in _EXTRA if not _is_installed(library)]
-    if missing:
+    try:
+        from service.simulate.perform import perform  # noqa: PLC0415 - it imports the extra's
+    except ImportError as error:
         return _complain(
-            f"a simulation needs {' and '.join(missing)}: pip install 'lease-service[simulate]'"
+            f"a simulation needs {error.name}: pip install 'lease-service[simulate]'"
             " (in a clone of the project: make .venv/.dev)",
             _FAILED,
         )
-    from service.simulate.perform import perform  # noqa: PLC0415 - it imports the extra's libraries
-
     plan = Plan(
         url=options.url,
         token=token,
@@ -251,14 +248,6 @@ def _token(text: str | None) -> str | None:
 def _folder() -> Path:
     """Return a folder that is not there yet: no run takes the place of another's report."""
     return Path(time.strftime("simulation-%Y-%m-%d-%H%M%S"))
-
-
-def _is_installed(library: str) -> bool:
-    try:
-        importlib.import_module(library)
-    except ImportError:
-        return False
-    return True
 
 
 def _complain(problem: object, code: int) -> int:

@@ -5,6 +5,7 @@ from service.redis.errors import (
     NothingSentError,
     OutcomeUnknownError,
     StoreError,
+    UnusableServerError,
 )
 from service.store.catalogue import Catalogue
 from service.store.keys import DEFAULT_SELLER, DefaultOrderKey, OrderKey, digest
@@ -69,5 +70,6 @@ __all__ = [
     "UnknownOrderError",
     "UnknownOrderItemError",
     "UnknownPoolError",
+    "UnusableServerError",
     "digest",
 ]

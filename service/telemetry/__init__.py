@@ -5,7 +5,6 @@ It hooks in from outside: the other parts know only the small protocols that the
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 from service.settings import Settings, SettingsError
@@ -36,10 +35,8 @@ def check(settings: Settings) -> None:
         SettingsError: The extra is missing.
 
     """
-    if settings.tracing and importlib.util.find_spec("opentelemetry.sdk") is None:
-        raise SettingsError(
-            "LEASE_TRACING=true needs OpenTelemetry: pip install 'lease-service[tracing]'"
-        )
+    if settings.tracing:
+        _tracing_class()
 
 
 def tracing_of(settings: Settings) -> Tracing | None:
@@ -49,8 +46,14 @@ def tracing_of(settings: Settings) -> Tracing | None:
         settings: As for `check`.
 
     """
-    if not settings.tracing:
-        return None
-    from service.telemetry.tracing import Tracing  # noqa: PLC0415 - an extra, and slow to import
+    return _tracing_class()() if settings.tracing else None
 
-    return Tracing()
+
+def _tracing_class() -> type[Tracing]:
+    try:
+        from service.telemetry.tracing import Tracing  # noqa: PLC0415 - an extra, slow to import
+    except ImportError as error:
+        raise SettingsError(
+            f"LEASE_TRACING=true needs {error.name}: pip install 'lease-service[tracing]'"
+        ) from None
+    return Tracing

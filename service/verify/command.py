@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import functools
 import logging
 import os
 import sys
@@ -18,13 +17,13 @@ import structlog
 import uvloop
 
 from service.redis.address import Location
+from service.redis.check import examine
 from service.redis.connect import open_nodes
 from service.redis.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
 from service.redis.errors import StoreError, UnusableServerError
-from service.redis.gate import examine
 from service.settings import Settings
 from service.store.auditor import Auditor
-from service.store.stored_format import claim_keys
+from service.store.stored_format import server_check
 from service.store.survey import Survey
 from service.verify.checking import Verifier
 from service.verify.progress import shown
@@ -122,11 +121,9 @@ def _server(settings: Settings) -> Iterator[str]:
 
 async def _verify(settings: Settings, url: str, report: Report) -> None:
     redis = Location.read(url)
-    claim = functools.partial(
-        claim_keys, key_prefix=settings.key_prefix, partitions=settings.partitions
-    )
-    await examine(redis, durability="memory", claim=claim)
-    nodes = open_nodes(redis, deadline_seconds=_PATIENCE_SECONDS)
+    check = server_check(redis, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    await examine(redis, check)
+    nodes = open_nodes(redis, deadline_seconds=_PATIENCE_SECONDS, check_server=check)
     survey = Survey(
         nodes,
         key_prefix=settings.key_prefix,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,12 @@ from redis.crc import key_slot
 
 from service.redis.address import Address, Location
 from service.redis.call import Script
-from service.redis.check import check_nodes
+from service.redis.check import check_nodes, examine
 from service.redis.connect import open_nodes
 from service.redis.errors import NothingSentError, UnusableServerError
-from service.redis.gate import examine
 from service.redis.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, earliest_microseconds
 from service.store.feed import Feed
-from service.store.stored_format import claim_keys
+from service.store.stored_format import server_check
 from tests.servers import RedisServer, free_port, valkey_binary
 from tests.topology import ClusterServers, Member, Sentinel, SentinelServers
 
@@ -113,11 +112,42 @@ async def test_a_slot_that_nobody_has_is_refused(short_folder: Path) -> None:
 
 async def test_the_keys_of_a_cluster_are_claimed_once(nodes, cluster_servers) -> None:
     """Each node is checked, and the number of partitions stays what it was at the first start."""
-    servers = await check_nodes(nodes, is_cluster=True)
+    location = Location.read(cluster_servers.url)
+    servers = await examine(location, server_check(location, key_prefix="lease", partitions=64))
     assert [server.name for server in servers] == ["Valkey"] * 3
-    await claim_keys(nodes, key_prefix="lease", partitions=64)
     with pytest.raises(UnusableServerError, match="set LEASE_PARTITIONS=64"):
-        await claim_keys(nodes, key_prefix="lease", partitions=32)
+        await examine(location, server_check(location, key_prefix="lease", partitions=32))
+
+
+@pytest.fixture
+def user(cluster_servers) -> Iterator[Callable[..., None]]:
+    """Give what makes a user of the cluster, or changes it, on some nodes."""
+
+    def change(members: Sequence[Member], *rights: str) -> None:
+        for member in members:
+            member.ask("ACL", "SETUSER", "lease", "on", ">word", "~lease:*", *rights)
+
+    yield change
+    for member in cluster_servers.members:
+        member.ask("ACL", "DELUSER", "lease")
+
+
+async def test_each_node_of_a_cluster_is_asked_for_the_rights(
+    cluster_servers, user, nodes
+) -> None:
+    """Rule 25: one node that denies one command is refused, and nothing is left of asking."""
+    location = Location.read(cluster_servers.url.replace("://", "://lease:word@"))
+    check = server_check(location, key_prefix="lease", partitions=64)
+    user(cluster_servers.members, "+@all")
+    await examine(location, check)
+    user(cluster_servers.primaries[1:2], "-zadd")
+    with pytest.raises(UnusableServerError, match=r"give it \+zadd with ACL SETUSER"):
+        await examine(location, check)
+    user(cluster_servers.members, "+zadd", "-cluster")
+    with pytest.raises(UnusableServerError, match="no permissions to run the 'cluster"):
+        await examine(location, check)
+    sizes = await asyncio.gather(*(node.command("DBSIZE") for node in await nodes.every()))
+    assert sum(sizes) == 1
 
 
 async def test_one_unfit_node_is_enough_to_refuse(nodes, cluster_servers) -> None:
@@ -133,10 +163,9 @@ async def test_one_unfit_node_is_enough_to_refuse(nodes, cluster_servers) -> Non
 
 async def test_a_replica_that_cannot_take_over_is_refused(sentinels: SentinelServers) -> None:
     """A replica that may evict leases is refused at the start; one that is away is not."""
-    claim = functools.partial(claim_keys, key_prefix="lease", partitions=64)
-    look = functools.partial(
-        examine, Location.read(sentinels.url), durability="memory", claim=claim
-    )
+    location = Location.read(sentinels.url)
+    check = server_check(location, key_prefix="lease", partitions=64)
+    look = functools.partial(examine, location, check)
     _, odd, away = sentinels.members
     away.kill()
     [server] = await look()

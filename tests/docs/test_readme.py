@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +53,9 @@ def reply(text: str) -> Reply:
     head, _, body = text.replace("\r\n", "\n").partition("\n\n")
     status_line, *lines = head.rstrip("\n").split("\n")
     headers = dict(line.split(": ", 1) for line in lines)
-    return Reply(status_line, headers, json.loads(body) if body.strip() else None)
+    # 20 and 20.0 are written apart, so that a page is as the service answers.
+    said = json.loads(body, parse_float=str) if body.strip() else None
+    return Reply(status_line, headers, said)
 
 
 def run(command: str, url: str) -> Reply:
@@ -93,6 +96,20 @@ def test_every_call_is_answered_as_shown(page: Path, short_folder: Path, curl: s
             assert answered.status_line == expected.status_line, answered
             assert has(answered.headers, expected.headers), answered
             assert expected.body is None or has(answered.body, expected.body), answered
+
+
+def test_the_payment_window_changes_the_lease(short_folder: Path, curl: str) -> None:
+    """The guide's payment window ends later than the lease of the calls above it."""
+    ends: list[str] = []
+    with Program(short_folder, LEASE_DATA_DIR=":memory:") as program:
+        for command, shown in exchanges(GUIDE):
+            body = run(command, program.url).body
+            if "leaseExpires" in shown:
+                ends.append((body.get("lease") or body)["leaseExpires"])
+            if "/payment-window" in command:
+                break
+    before, after = map(datetime.fromisoformat, ends[-2:])
+    assert after - before > timedelta(minutes=5)
 
 
 def test_a_booking_that_is_pasted_again_is_replayed(short_folder: Path, curl: str) -> None:

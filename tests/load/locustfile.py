@@ -183,7 +183,8 @@ class Shopper(FastHttpUser):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Let the user choose the scenario."""
+    """Let the user choose the scenario, in options that are written out."""
+    parser.allow_abbrev = False
     parser.add_argument("--preset", choices=list(PRESETS), default="flash-sale")
     parser.add_argument("--think-seconds", type=float, help="on average (the preset's own)")
     parser.add_argument("--token", help="an API token of scope admin")
