@@ -38,22 +38,21 @@ class RunContext(NamedTuple):
     recorder: Recorder
 
 
+class CallFailedError(Exception):
+    """A call had no usable answer, which ends a session."""
+
+
 class CallResult(NamedTuple):
-    """How a call ended, and why."""
+    """How a call ended, why, and the seconds after which to try again."""
 
     outcome: CallOutcome
     reason: str = ""
     retry_after: int | None = None
-    """Seconds."""
 
     @property
     def is_done(self) -> bool:
         """Whether the Customer got what they asked for."""
         return self.outcome is CallOutcome.DONE
-
-    def ends(self, otherwise: SessionOutcome) -> SessionOutcome:
-        """Return how the session ends after it."""
-        return SessionOutcome.FAILED if self.outcome is CallOutcome.FAILED else otherwise
 
 
 class Session:
@@ -72,6 +71,8 @@ class Session:
         """Make the Customer's calls, and record how the session ended."""
         try:
             outcome = await self._outcome()
+        except CallFailedError:
+            outcome = SessionOutcome.FAILED
         except RunOverError:
             outcome = SessionOutcome.CUT_OFF
         self._recorder.sessions[outcome] += 1
@@ -81,23 +82,22 @@ class Session:
         before_return, before_c2, before_end = customer.thinks
         result = await self._first_lease()
         if not result.is_done:
-            return result.ends(SessionOutcome.TURNED_AWAY)
+            return SessionOutcome.TURNED_AWAY
         self._recorder.leases += 1
         if customer.comes_back:
             result = await self._quote(BookingStep.C1, before_return)
         if result.is_done and customer.gives_name:
             result = await self._quote(BookingStep.C2, before_c2)
         if not result.is_done:
-            return result.ends(SessionOutcome.TOO_LATE)
+            return SessionOutcome.TOO_LATE
         await self._think(before_end)
         match customer.end:
             case End.BOOK:
                 return await self._book()
             case End.RELEASE:
                 service = self._context.service
-                release = partial(service.release, self._order)
-                result = await self._call(BookingStep.RELEASE, release)
-                return result.ends(SessionOutcome.RELEASED)
+                await self._call(BookingStep.RELEASE, partial(service.release, self._order))
+                return SessionOutcome.RELEASED
             case End.LAPSE:
                 return SessionOutcome.SILENT
 
@@ -105,11 +105,10 @@ class Session:
         """Lease, or try again when the leases in the way may have lapsed."""
         customer = self._customer
         result = await self._quote(BookingStep.C1)
-        if result.outcome is not CallOutcome.FAILED:
-            self._recorder.first_answered += 1
-            self._recorder.last_first_answer = self._due
+        self._recorder.first_answered += 1
+        self._recorder.last_first_answer = self._due
         for _ in range(customer.insists):
-            if result.outcome is not CallOutcome.REFUSED or result.retry_after is None:
+            if result.is_done or result.retry_after is None:
                 break
             # Thinking on top of it keeps those who were refused together from coming as a herd.
             wait = result.retry_after + customer.thinks[0]
@@ -127,17 +126,19 @@ class Session:
         return await self._call(step, partial(quote, self._order, self._items))
 
     async def _book(self) -> SessionOutcome:
-        spaces = self._customer.spaces
+        opportunity, spaces = self._opportunity, self._customer.spaces
         book = partial(self._context.service.book, self._order, self._items)
-        result = await self._call(BookingStep.B, book)
-        if result.is_done:
-            self._recorder.orders += 1
-            self._recorder.booked[self._opportunity] += spaces
-            return SessionOutcome.BOOKED
-        if result.outcome is CallOutcome.FAILED:
-            order = UnconfirmedOrder(self._order, self._opportunity, spaces)
+        try:
+            result = await self._call(BookingStep.B, book)
+        except CallFailedError:
+            order = UnconfirmedOrder(self._order, opportunity, spaces)
             self._recorder.unconfirmed.append(order)
-        return result.ends(SessionOutcome.TOO_LATE)
+            raise
+        if not result.is_done:
+            return SessionOutcome.TOO_LATE
+        self._recorder.orders += 1
+        self._recorder.booked[opportunity] += spaces
+        return SessionOutcome.BOOKED
 
     async def _call(self, step: BookingStep, call: Callable[[], Awaitable[object]]) -> CallResult:
         """Make a call over a free connection, and record it from the instant when it was due."""
@@ -154,6 +155,8 @@ class Session:
         self._due = clock.now()
         # A timer that fired a tick early is no time that the service gained.
         self._recorder.add_call(step, min(due, began), self._due, result.outcome, result.reason)
+        if result.outcome is CallOutcome.FAILED:
+            raise CallFailedError
         return result
 
 
