@@ -82,9 +82,9 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
         partitions=settings.partitions,
         durability=settings.durability,
     )
-    _check(redis, server_check)
-    lifeline = Lifeline()
     metrics = telemetry.Metrics(STEPS, settings.workers)
+    _check(redis, server_check, metrics)
+    lifeline = Lifeline()
 
     def work(index: int) -> int:
         return worker.run(
@@ -116,10 +116,10 @@ def _supervised(settings: Settings, resources: contextlib.ExitStack) -> int:
     ).run()
 
 
-def _check(redis: Location, server_check: ServerCheck) -> None:
+def _check(redis: Location, server_check: ServerCheck, metrics: telemetry.Metrics) -> None:
     """Refuse an unusable server at once; one that is away is checked by the workers later."""
     try:
-        asyncio.run(worker.check(redis, server_check))
+        asyncio.run(worker.check(redis, server_check, metrics))
     except UnusableServerError:
         raise
     except StoreError as error:

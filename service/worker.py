@@ -90,12 +90,13 @@ def _spare_the_collector() -> None:
     gc.set_threshold(_GARBAGE)
 
 
-async def check(redis: Location, server_check: ServerCheck) -> None:
-    """Look once whether Redis can be used, and say so in the log.
+async def check(redis: Location, server_check: ServerCheck, metrics: Metrics) -> None:
+    """Look once whether Redis can be used, and say so in the log and the metrics.
 
     Args:
         redis: Where it is.
         server_check: What it is looked at for.
+        metrics: Are told which server it is.
 
     Raises:
         UnusableServerError: It can not, for a reason that the operator has to see to.
@@ -104,6 +105,7 @@ async def check(redis: Location, server_check: ServerCheck) -> None:
     """
     servers = await examine(redis, server_check)
     server = servers[0]
+    metrics.redis = server.name, server.version
     _log.info("redis.usable", server=server.name, version=server.version, nodes=len(servers))
     confirmation = Confirmation.of(server_check.durability)
     fewest = min(len(server.replicas) for server in servers)
@@ -240,7 +242,7 @@ async def _check_until_usable(assignment: Assignment) -> bool:
     """Return whether Redis can be used, as soon as it answers."""
     while not assignment.server_check.has_passed:
         try:
-            await check(assignment.redis, assignment.server_check)
+            await check(assignment.redis, assignment.server_check, assignment.metrics)
         except UnusableServerError as error:
             _log.error("redis.unusable", reason=str(error))
             return False

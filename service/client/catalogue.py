@@ -136,6 +136,15 @@ class Catalogue:
         answer = await self._transport.call(Call("GET", "sellers", [("seller", seller)]))
         return answer.read_as(SellerPolicy)
 
+    async def metrics(self) -> str:
+        """Return what the service has counted, in Prometheus's text format.
+
+        Raises:
+            OpenBookingError: The service does not answer, or the token does not allow it.
+
+        """
+        return (await self._transport.call(Call("GET", "metrics"))).body.decode()
+
     async def follow(self, place: str = "") -> AsyncIterator[Changes]:
         """Yield what changes in the capacity feed, page by page, for ever (rule 22).
 

@@ -1,5 +1,5 @@
-"""`lease-service simulate`: Customers by the thousand, for those who want to know their limits.
+"""`lease-service simulate`: a load of Customers on a running service, and what they met.
 
-The Customers come when they come, however late the answers are (an open loop), so that a latency
-says what a Customer would have waited. Nothing here touches the service but over its API.
+It is an open loop: Customers arrive whether or not earlier calls have been answered, so a latency
+is what a Customer would have waited. The service is used through its API alone.
 """

@@ -1,4 +1,4 @@
-"""Which service may be loaded: one on this machine, or one whose owner agrees."""
+"""Decides which service may be loaded: one on this machine, or one whose owner agrees."""
 
 from __future__ import annotations
 

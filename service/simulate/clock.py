@@ -1,4 +1,4 @@
-"""The clock of a run, and who waits for it."""
+"""The clock of a run: ends it for everyone who waits."""
 
 from __future__ import annotations
 
@@ -8,63 +8,53 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-# A timer of the event loop counts in milliseconds, and may come so much too early.
+# A timer of the event loop has a resolution of a millisecond, and may fire that much too early.
 _TICK_SECONDS: Final = 0.000_5
 
 
-class SentHomeError(Exception):
-    """The run is over: nobody begins anything new."""
+class RunOverError(Exception):
+    """The run is over: nothing new is begun."""
 
 
 class Clock:
-    """Seconds since the beginning; when the run is over, everyone who waits is sent home."""
+    """Seconds since the start. Whatever waits raises `RunOverError` once the run is over."""
 
     def __init__(self) -> None:
-        self._began = time.perf_counter()
+        self._started = time.perf_counter()
         self._waiting: set[asyncio.Task[Any]] = set()
         self.is_over = False
 
     def start(self) -> None:
-        """Begin."""
-        self._began = time.perf_counter()
+        """Set it to 0."""
+        self._started = time.perf_counter()
 
     def now(self) -> float:
-        """Return the seconds since the beginning."""
-        return time.perf_counter() - self._began
+        """Return the seconds since the start."""
+        return time.perf_counter() - self._started
 
-    async def reach(self, instant: float) -> None:
-        """Return at an instant, or at once when it is past.
-
-        Raises:
-            SentHomeError: The run is over.
-
-        """
+    async def sleep_until(self, instant: float) -> None:
+        """Return at an instant, at once if it has passed."""
         while (wait := instant - self.now()) > _TICK_SECONDS:
-            with self._may_be_sent_home():
+            with self._interruptible():
                 await asyncio.sleep(wait)
         if self.is_over:
-            raise SentHomeError
+            raise RunOverError
 
-    async def queue(self, places: asyncio.Semaphore) -> None:
-        """Return with one of these places.
-
-        Raises:
-            SentHomeError: The run is over.
-
-        """
-        with self._may_be_sent_home():
-            await places.acquire()
+    async def acquire(self, semaphore: asyncio.Semaphore) -> None:
+        """Acquire a semaphore."""
+        with self._interruptible():
+            await semaphore.acquire()
 
     def end(self) -> None:
-        """Send home everyone who waits; calls that have been made are still answered."""
+        """End the run; calls in flight are still answered."""
         self.is_over = True
         for task in self._waiting:
             task.cancel()
 
     @contextlib.contextmanager
-    def _may_be_sent_home(self) -> Iterator[None]:
+    def _interruptible(self) -> Iterator[None]:
         if self.is_over:
-            raise SentHomeError
+            raise RunOverError
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: only tasks wait
         self._waiting.add(task)
@@ -74,6 +64,6 @@ class Clock:
             if not self.is_over:
                 raise
             task.uncancel()
-            raise SentHomeError from None
+            raise RunOverError from None
         finally:
             self._waiting.discard(task)

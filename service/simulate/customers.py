@@ -1,4 +1,4 @@
-"""Who comes, when, and what they make up their minds to: everything random is drawn here."""
+"""The Customers of a scenario: everything random is drawn here, before they make a call."""
 
 from __future__ import annotations
 
@@ -27,55 +27,39 @@ class End(Enum):
 
 
 class Customer(NamedTuple):
-    """One who comes, with every decision that they will take."""
+    """One Customer, with every decision that they will take."""
 
     arrives: float
-    """Seconds after the beginning."""
+    """Seconds after the start."""
     opportunity: int
-    """Which one they want, from 0 on; 0 is the one that most want."""
+    """The index of the one that they want; 0 is the most popular."""
     spaces: int
     thinks: tuple[float, float, float]
     """Seconds before coming back, before C2, and before B."""
     comes_back: bool
-    """Whether they quote again, with C1 on the same Order UUID, before they go on."""
+    """Whether they repeat C1 before they go on."""
     insists: int
     """How often they try again while others' leases are in their way."""
     end: End
     gives_name: bool
-    """Whether C2 comes before the end; whoever books gives it."""
+    """Whether they make C2 before the end; who books does."""
 
 
 def customers(scenario: Scenario) -> Iterator[Customer]:
-    """Return everybody who comes, in the order in which they do.
-
-    Args:
-        scenario: The same one gives the same Customers.
-
-    """
+    """Return the Customers in order of arrival; the same scenario has the same ones."""
     chance = random.Random(scenario.seed)  # noqa: S311 - a rehearsal hides nothing
-    popularity = list(
-        itertools.accumulate((k + 1) ** -scenario.skew for k in range(scenario.opportunities))
-    )
-    wanted = range(scenario.opportunities)
-    # When they come is drawn now: the first of them may be due at once.
-    instants = arrivals(scenario, chance)
+    indices = range(scenario.opportunities)
+    popularity = list(itertools.accumulate((k + 1) ** -scenario.skew for k in indices))
+    # Drawn before the iteration: the first of them may be due at once.
+    instants = _arrivals(scenario, chance)
     return (
-        _customer(scenario, chance, instant, chance.choices(wanted, cum_weights=popularity)[0])
+        _customer(scenario, chance, instant, chance.choices(indices, cum_weights=popularity)[0])
         for instant in instants
     )
 
 
-def arrivals(scenario: Scenario, chance: random.Random) -> list[float]:
-    """Return when Customers arrive, in order: a Poisson process of so many arrivals.
-
-    Args:
-        scenario: How many, within how long, and how many of them in the rush at the beginning.
-        chance: The randomness.
-
-    Returns:
-        Seconds after the beginning.
-
-    """
+def _arrivals(scenario: Scenario, chance: random.Random) -> list[float]:
+    """Draw a Poisson process with a given number of arrivals, and the rush on top of it."""
     whole = scenario.duration_seconds
     in_the_rush = round(scenario.customers * scenario.rush)
     early = (chance.uniform(0, whole * _RUSH_LASTS) for _ in range(in_the_rush))

@@ -1,82 +1,65 @@
-"""The open loop: everybody comes when they come, whatever the service does."""
+"""Generates the load: an open loop, in which Customers arrive whatever the service does."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-from collections.abc import Iterator
 from typing import Final
 
 from service.errors import OpenBookingError
-from service.simulate.clock import SentHomeError
+from service.simulate.clock import RunOverError
 from service.simulate.customers import customers
+from service.simulate.inventory import capacity
+from service.simulate.recorder import SpacesSample
 from service.simulate.scenario import Scenario
-from service.simulate.site import capacity
-from service.simulate.tape import Spaces
-from service.simulate.visit import Visit, World
+from service.simulate.session import RunContext, Session
 
-_LOOKS: Final = 240
+_SAMPLES: Final = 240
 _SHORTEST_PAUSE: Final = 0.25
 
 
-async def play(world: World, scenario: Scenario) -> None:
-    """Let everybody come, and return when they have gone or the time is over.
+async def generate_load(context: RunContext, scenario: Scenario) -> None:
+    """Start the clock, run a session for every Customer, and return when all have ended.
 
     Args:
-        world: Its clock starts now; whoever ends it ends the run.
-        scenario: Who comes.
+        context: Whoever ends its clock ends the load.
+        scenario: Says who arrives.
 
     """
-    clock = world.clock
+    clock = context.clock
     crowd = customers(scenario)
-    pause = max(_SHORTEST_PAUSE, scenario.longest_seconds / _LOOKS)
-    with _undisturbed():
-        clock.start()
-        ending = asyncio.get_running_loop().call_later(scenario.longest_seconds, clock.end)
-        looking = asyncio.create_task(_watch(world, pause))
-        async with asyncio.TaskGroup() as visits:
-            with contextlib.suppress(SentHomeError):
-                for customer in crowd:
-                    await clock.reach(customer.arrives)
-                    world.tape.arrived += 1
-                    visits.create_task(Visit(world, customer).run())
-        ending.cancel()
-        clock.end()
-        await looking
+    clock.start()
+    cutoff = asyncio.get_running_loop().call_later(scenario.cutoff_seconds, clock.end)
+    sampling = asyncio.create_task(_sample_until_over(context, scenario))
+    async with asyncio.TaskGroup() as sessions:
+        with contextlib.suppress(RunOverError):
+            for customer in crowd:
+                await clock.sleep_until(customer.arrives)
+                context.recorder.arrived += 1
+                sessions.create_task(Session(context, customer).run())
+    cutoff.cancel()
+    clock.end()
+    await sampling
 
 
-async def look(world: World) -> None:
-    """Write down what is free, leased and booked now; nothing where the service does not say."""
-    try:
-        ledgers = await world.site.ledgers()
-    except OpenBookingError:
-        return
-    total = sum(map(capacity, ledgers))
-    booked = sum(ledger.booked for ledger in ledgers)
-    leased = sum(ledger.leased for ledger in ledgers)
-    free = total - booked - leased
-    world.tape.spaces.append(Spaces(world.clock.now(), free, leased, booked))
-    for ledger in ledgers:
-        if ledger.booked + ledger.leased > capacity(ledger):
-            world.tape.too_much.setdefault(ledger.id, ledger)
-
-
-async def _watch(world: World, pause: float) -> None:
-    """Look from time to time, and once more at the end."""
-    with contextlib.suppress(SentHomeError):
+async def _sample_until_over(context: RunContext, scenario: Scenario) -> None:
+    """Sample the ledgers from time to time, and once at the end."""
+    pause = max(_SHORTEST_PAUSE, scenario.cutoff_seconds / _SAMPLES)
+    with contextlib.suppress(RunOverError):
         while True:
-            await look(world)
-            await world.clock.reach(world.clock.now() + pause)
-    await look(world)
+            await _sample(context)
+            await context.clock.sleep_until(context.clock.now() + pause)
+    await _sample(context)
 
 
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep what exists already out of the garbage collector's rounds: each stops the clock."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+async def _sample(context: RunContext) -> None:
+    recorder = context.recorder
+    with contextlib.suppress(OpenBookingError):
+        ledgers = await context.inventory.ledgers()
+        booked = sum(ledger.booked for ledger in ledgers)
+        leased = sum(ledger.leased for ledger in ledgers)
+        free = sum(map(capacity, ledgers)) - booked - leased
+        recorder.spaces.append(SpacesSample(context.clock.now(), free, leased, booked))
+        for ledger in ledgers:
+            if ledger.booked + ledger.leased > capacity(ledger):
+                recorder.overcommitted.setdefault(ledger.id, ledger)

@@ -1,118 +1,67 @@
-"""The report of a run: one page that needs nothing else, not even a network."""
+"""The report of a run: one HTML page that needs nothing else, not even a network."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from string import Template
-from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from service.simulate.findings import Findings
-from service.simulate.scenario import Scenario
-from service.simulate.wording import closing_line, milliseconds, summary
+from service.simulate.charts import charts
+from service.simulate.result import Result
+from service.simulate.tables import Table, facts, last_line, milliseconds, tables
 
 _PAGE: Final = Path(__file__).parent / "report.html"
-_HEADS: Final = ("calls", "done", "refused", "failed", "p50", "p90", "p99", "p99.9", "longest")
-_CAPTIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "spaces": "Spaces of all Opportunities over time: what is booked, leased and free.",
-        "calls": "Calls per second over time: done, refused as they should be where there is not"
-        " enough, and failed.",
-        "latency": "Milliseconds from when a call was due to its answer, over time: half of the"
-        " calls, 99 of 100, and the longest.",
+# Where the name of an error may be broken on a phone.
+_WORD_IN_NAME: Final = re.compile("(?<=[a-z])(?=[A-Z])")
+
+
+def page(result: Result) -> str:
+    """Return the report as HTML."""
+    p50, p99 = (milliseconds(result.steps[-1].milliseconds[name]) for name in ("p50", "p99"))
+    figures = {
+        "Customers": f"{result.arrived:,}",
+        "calls": f"{result.calls:,}",
+        "p50": f"{p50} ms",
+        "p99": f"{p99} ms",
+        "given a lease": f"{result.leases:,}",
+        f"of {result.capacity:,} booked": f"{result.booked:,}",
     }
-)
-
-
-def page(findings: Findings, light: Mapping[str, bytes], dark: Mapping[str, bytes]) -> str:
-    """Return the report as HTML.
-
-    Args:
-        findings: What it is about.
-        light: The pictures by name, as PNG.
-        dark: The same for those who read in the dark.
-
-    """
-    is_good = not findings.problems
+    remarks = (f'<p class="remark">{escape(text)}</p>' for text in result.simulator.remarks)
     return Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        preset=escape(findings.preset),
-        began=escape(findings.began),
-        version=escape(findings.version),
-        verdict=escape(closing_line(findings)),
-        mood="good" if is_good else "bad",
-        sign="✓" if is_good else "✗",
-        figures="".join(_figures(findings)),
-        facts="".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in summary(findings)),
-        remarks="".join(f'<p class="remark">{escape(r)}</p>' for r in findings.simulator.remarks),
-        pictures="".join(_picture(name, light[name], dark[name]) for name in _CAPTIONS),
-        steps=_steps(findings),
-        outcomes=_counts("How visits ended", "Customers", findings.outcomes.items()),
-        refusals=_counts(
-            "Refusals", "calls", ((f"{r.step}: {r.kind}", r.calls) for r in findings.refusals)
+        preset=escape(result.preset),
+        began=escape(result.began),
+        verdict=escape(last_line(result)),
+        mood="bad" if result.problems else "good",
+        sign="✗" if result.problems else "✓",
+        remarks="".join(remarks),
+        figures="".join(f"<div>{_terms([figure])}</div>" for figure in figures.items()),
+        charts="".join(f"<section>{chart}</section>" for chart in charts(result)),
+        tables="".join(map(_table, tables(result))),
+        facts=_terms(facts(result).items()),
+        scenario=_terms(
+            (name.replace("_", " "), "the Seller's policy" if value is None else f"{value:,}")
+            for name, value in msgspec.structs.asdict(result.scenario).items()
         ),
-        failures=_counts(
-            "Failures", "calls", ((f"{f.step}: {f.kind}", f.calls) for f in findings.failures)
-        ),
-        scenario="".join(_scenario(findings.scenario)),
     )
 
 
-def _figures(findings: Findings) -> Iterator[str]:
-    latency = findings.steps[-1].milliseconds
-    for figure, name in (
-        (f"{findings.arrived:,}", "Customers"),
-        (f"{findings.calls:,}", "calls"),
-        (f"{milliseconds(latency.p50)} ms", "half within"),
-        (f"{milliseconds(latency.p99)} ms", "99 % within"),
-        (f"{findings.leases:,}", "given a lease"),
-        (f"{findings.booked:,}", f"of {findings.capacity:,} spaces booked"),
-    ):
-        yield f"<div><dd>{escape(figure)}</dd><dt>{escape(name)}</dt></div>"
-
-
-def _picture(name: str, light: bytes, dark: bytes) -> str:
-    return (
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_address(dark)}">'
-        f'<img src="{_address(light)}" alt="{escape(_CAPTIONS[name])}" width="1440" height="496">'
-        "</picture>"
-    )
-
-
-def _address(picture: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-
-
-def _steps(findings: Findings) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
-    rows = []
-    for step in findings.steps:
-        latency = step.milliseconds
-        counts = (step.calls, step.done, step.refused, step.failed)
-        times = (latency.p50, latency.p90, latency.p99, latency.p999, latency.longest)
-        cells = [*(f"{count:,}" for count in counts), *map(milliseconds, times)]
-        data = "".join(f"<td>{cell}</td>" for cell in cells)
-        rows.append(f'<tr><th scope="row">{escape(step.step)}</th>{data}</tr>')
-    return f'<thead><tr><th scope="col">step</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
-
-
-def _counts(title: str, unit: str, counts: Iterable[tuple[str, int]]) -> str:
+def _table(table: Table) -> str:
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in table.head[1:])
     rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{count:,}</td></tr>' for name, count in counts
+        f"<tr><th scope=row>{_WORD_IN_NAME.sub('<wbr>', escape(name))}</th>"
+        f"{''.join(f'<td>{escape(number)}</td>' for number in numbers)}</tr>"
+        for name, *numbers in table.rows
     )
-    if not rows:
-        return ""
     return (
-        f"<section><h2>{escape(title)}</h2><table><thead><tr>"
-        f'<td></td><th scope="col">{unit}</th></tr></thead><tbody>{rows}</tbody></table></section>'
+        f"<section><h2>{escape(table.title)}</h2><table><thead><tr><td>{escape(table.head[0])}</td>"
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></section>"
     )
 
 
-def _scenario(scenario: Scenario) -> Iterator[str]:
-    for name, value in msgspec.structs.asdict(scenario).items():
-        shown = "as the Seller's policy says" if value is None else f"{value:,}"
-        yield f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(shown)}</dd>"
+def _terms(pairs: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in pairs)

@@ -1,8 +1,9 @@
-"""What is to happen: how many Customers come, what for, and how they behave."""
+"""The scenario of a run: how many Customers arrive, what they want, and how they behave."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from types import MappingProxyType
 from typing import Annotated, Final
 
@@ -11,26 +12,28 @@ from msgspec import Meta, Struct
 
 _SLACK_SECONDS: Final = 10.0
 _THINKS: Final = 10
+_CALL_SECONDS: Final = 5.0
+_FAR_TOO_MANY: Final = 1e9
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class ScenarioError(ValueError):
-    """The numbers do not make a scenario; the message says which, and what would."""
+    """The numbers do not make a scenario; the message names the option."""
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
     """A run that is bounded in Customers, spaces and time.
 
     Attributes:
-        customers: How many come.
-        duration_seconds: Within which they come.
-        rush: The share of them that comes in the first tenth of that time, on top of the others.
+        customers: How many arrive.
+        duration_seconds: Within which they arrive.
+        rush: The share of them that arrives in the first tenth of that time, on top of the others.
         opportunities: How many there are to choose among.
         spaces: Of each Opportunity.
         skew: Zipf's exponent: the k-th Opportunity is wanted 1 / k^skew as much as the first.
-        items: The most spaces that a Customer wants; from 1 on each number is as likely.
-        think_seconds: How long a Customer thinks between two calls, on average.
+        items: The most spaces that a Customer wants; each number from 1 on is as likely.
+        think_seconds: The mean time that a Customer thinks between two calls.
         abandon: The share of those with a lease who do not book: they release it, or fall silent.
         lease_seconds: How long C1 leases; C2 twice as long. None: as the Seller's policy says.
         seed: Of the randomness: the same seed, the same Customers.
@@ -51,61 +54,51 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     @property
     def rate(self) -> float:
-        """Customers per second, over the whole time."""
+        """Customers per second."""
         return self.customers / self.duration_seconds
 
     @property
-    def longest_seconds(self) -> float:
-        """When the last Customer is sent home, counted from the beginning."""
+    def cutoff_seconds(self) -> float:
+        """When whoever still waits or thinks is cut off, in seconds after the start."""
         return self.duration_seconds + _SLACK_SECONDS + _THINKS * self.think_seconds
 
+    @property
+    def ending_seconds(self) -> float:
+        """The most that passes from the last arrival until the last call has ended."""
+        return self.cutoff_seconds - self.duration_seconds + _CALL_SECONDS
 
+
+_FLASH_SALE: Final = Scenario(
+    customers=10_000, duration_seconds=60, rush=0.25, items=2, think_seconds=2, abandon=0.3,
+    opportunities=1, spaces=100, lease_seconds=8,
+)  # fmt: skip
+_STEADY_DAY: Final = Scenario(
+    customers=6_000, duration_seconds=300, items=3, think_seconds=5, abandon=0.4,
+    opportunities=200, spaces=30, skew=0.8, lease_seconds=30,
+)  # fmt: skip
 PRESETS: Final[Mapping[str, Scenario]] = MappingProxyType(
-    {
-        "flash-sale": Scenario(
-            customers=10_000,
-            duration_seconds=60,
-            rush=0.25,
-            opportunities=1,
-            spaces=100,
-            items=2,
-            think_seconds=2,
-            abandon=0.3,
-            lease_seconds=8,
-        ),
-        "steady-day": Scenario(
-            customers=6_000,
-            duration_seconds=300,
-            opportunities=200,
-            spaces=30,
-            skew=0.8,
-            items=3,
-            think_seconds=5,
-            abandon=0.4,
-            lease_seconds=30,
-        ),
-    }
+    {"flash-sale": _FLASH_SALE, "steady-day": _STEADY_DAY}
 )
 
 
 def scenario(
-    preset: str,
-    changes: Mapping[str, float | int | None],
-    *,
-    rate: float | None = None,
+    preset: str, changes: Mapping[str, float | int | None], *, rate: float | None = None
 ) -> Scenario:
     """Return a preset with some of its numbers changed.
 
     Args:
         preset: Its name.
         changes: By attribute of `Scenario`.
-        rate: Customers per second. With `customers` it decides how long they come, otherwise how
-            many.
+        rate: Customers per second. With `customers` it decides how long they arrive, otherwise
+            how many.
 
     Raises:
         ScenarioError: A number is out of bounds, or they contradict each other.
 
     """
+    for name, number in {**changes, "rate": rate}.items():
+        if number is not None and not isfinite(number):
+            raise ScenarioError(f"{_option(name)}: expected a finite number")
     wanted = {**msgspec.structs.asdict(PRESETS[preset]), **changes}
     customers, duration = changes.get("customers"), changes.get("duration_seconds")
     if rate is not None and customers is not None and duration is not None:
@@ -115,17 +108,19 @@ def scenario(
     if rate is not None and customers is not None:
         wanted["duration_seconds"] = customers / rate
     elif rate is not None:
-        wanted["customers"] = max(1, round(rate * wanted["duration_seconds"]))
+        wanted["customers"] = _count(rate * wanted["duration_seconds"])
     elif customers is None and duration is not None:
-        wanted["customers"] = max(1, round(PRESETS[preset].rate * duration))
+        wanted["customers"] = _count(PRESETS[preset].rate * duration)
     try:
         return msgspec.convert(wanted, Scenario)
     except msgspec.ValidationError as error:
-        raise ScenarioError(_problem(error)) from error
+        expected, _, name = str(error).replace("`", "").partition(" - at $.")
+        raise ScenarioError(f"{_option(name)}: {expected[0].lower()}{expected[1:]}") from error
 
 
-def _problem(error: msgspec.ValidationError) -> str:
-    """Say it in the words of the command line."""
-    expected, _, name = str(error).replace("`", "").partition(" - at $.")
-    option = "--duration" if name == "duration_seconds" else f"--{name.replace('_', '-')}"
-    return f"{option}: {expected[0].lower()}{expected[1:]}"
+def _option(name: str) -> str:
+    return "--duration" if name == "duration_seconds" else f"--{name.replace('_', '-')}"
+
+
+def _count(number: float) -> int:
+    return max(1, round(min(number, _FAR_TOO_MANY)))

@@ -220,6 +220,9 @@ class Metrics(Collector):
             workers: How many workers there are.
 
         """
+        self.redis: tuple[str, str] | None = None
+        """The server and its version, once it was found usable."""
+        self._workers = workers
         self._places: dict[str, dict[tuple[str, ...], int]] = {}
         self._families = families(steps)
         width = 0
@@ -270,6 +273,17 @@ class Metrics(Collector):
         built = GaugeMetricFamily("lease_build_info", "Always 1.", labels=["version"])
         built.add_metric([__version__], 1)
         yield built
+        workers = GaugeMetricFamily("lease_workers", "Worker processes that share the port.")
+        workers.add_metric([], self._workers)
+        yield workers
+        redis = GaugeMetricFamily(
+            "lease_redis_info",
+            "Always 1; the server as it was when this process found it usable.",
+            labels=["server", "version"],
+        )
+        if self.redis is not None:
+            redis.add_metric(self.redis, 1)
+        yield redis
         for family in self._families:
             yield self._histogram(family) if family.bounds else self._numbers(family)
         yield self._requests()

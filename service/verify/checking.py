@@ -18,7 +18,7 @@ from service.store.survey import PORTION, UNREADABLE, Lease, Name, Survey
 from service.verify import counts as counting
 from service.verify.bookings import Accounts, is_doubtful
 from service.verify.counts import Doubts, Surpluses, Tally
-from service.verify.progress import Progress, Silent
+from service.verify.progress import Progress
 from service.verify.report import CHANGING, UNREADABLE_ORDER, Report
 
 OPPORTUNITIES_AT_ONCE: Final = 200_000
@@ -64,7 +64,7 @@ class Verifier:
         self._survey = survey
         self._auditor = auditor
         self._report = report
-        self._progress = progress or Silent()
+        self._progress = progress or Progress()
         self._opportunities_at_once = opportunities_at_once
         self._holds_limit = holds_limit
         self._size = 0

@@ -22,11 +22,12 @@ from service.redis.connect import open_nodes
 from service.redis.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
 from service.redis.errors import StoreError, UnusableServerError
 from service.settings import Settings
+from service.status_line import StatusLine
 from service.store.auditor import Auditor
 from service.store.stored_format import server_check
 from service.store.survey import Survey
 from service.verify.checking import Verifier
-from service.verify.progress import shown
+from service.verify.progress import LOG_SECONDS, Progress
 from service.verify.report import Report
 
 COMMAND: Final = "verify"
@@ -131,10 +132,11 @@ async def _verify(settings: Settings, url: str, report: Report) -> None:
         unreadable=report.cannot_read,
     )
     auditor = Auditor(nodes, key_prefix=settings.key_prefix, partitions=settings.partitions)
+    line = StatusLine(sys.stderr, LOG_SECONDS)
     try:
-        with shown() as progress:
-            await Verifier(survey, auditor, report, progress).run()
+        await Verifier(survey, auditor, report, Progress(line)).run()
     finally:
+        line.clear()
         await nodes.close()
 
 

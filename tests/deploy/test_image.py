@@ -114,9 +114,9 @@ def test_what_is_installed_is_locked() -> None:
 
 
 def test_the_lock_has_what_is_imported() -> None:
-    """The images have every package that they import, but no Valkey and nothing that draws."""
+    """The images have every package that they import, but no Valkey."""
     extras = PROJECT["optional-dependencies"]
-    left_out = {re.split("[^a-z-]", each)[0] for each in extras["embedded"] + extras["simulate"]}
+    left_out = {re.split("[^a-z-]", each)[0] for each in extras["embedded"]}
     needed = imported("service") | imported("examples")
     assert needed - locked("image") <= left_out
     assert not left_out & locked("image")

@@ -18,7 +18,7 @@ from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, connect, en
 from tests.servers import RedisServer
 
 SITE = Path(str(importlib.metadata.distribution("lease-service").locate_file("")))
-EXTRAS = ("embedded", "front-end", "simulate", "tracing")
+EXTRAS = ("embedded", "front-end", "tracing")
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +97,11 @@ def test_an_installed_service_has_all_it_needs(
     installed: Path, short_folder: Path, server: RedisServer
 ) -> None:
     """With no sources in reach, and no extra, it finds its scripts and pages, and leases."""
+    command, path = str(installed / "bin" / "lease-service"), packages(short_folder, ())
     program = Program(
         short_folder,
-        command=[str(installed / "bin" / "lease-service")],
-        PYTHONPATH=packages(short_folder, ()),
+        command=[command],
+        PYTHONPATH=path,
         PYTHONWARNINGS="error",
         LEASE_REDIS_URL=server.url,
         LEASE_KEY_PREFIX="wheel",
@@ -108,10 +109,14 @@ def test_an_installed_service_has_all_it_needs(
     with program:
         opportunity = {"@type": "Event", "@id": OPPORTUNITY, "maximumAttendeeCapacity": 1}
         assert program.call("PUT", "/opportunities", [opportunity]).status == 200
-        path = "/order-quote-templates/e11429ea-467f-4270-ab62-e47368996fe8"
-        assert "lease" in program.call("PUT", path, ITEMS).body
+        template = "/order-quote-templates/e11429ea-467f-4270-ab62-e47368996fe8"
+        assert "lease" in program.call("PUT", template, ITEMS).body
         for page in ("/dashboard", "/dashboard/main.js", "/docs", "/docs/swagger-ui.css"):
             assert status(program, page) == 200
+        few = ["--customers", "10", "--duration", "1", "--think-seconds", "0.1"]
+        load = run(short_folder, [command, "simulate", "--url", program.url, *few], path)
+        assert load.returncode == 0, load.stderr
+        assert "report.html" in load.stderr
         assert program.stop() == 0
 
 
@@ -129,9 +134,6 @@ def test_an_installed_service_has_all_it_needs(
             {"LEASE_TRACING": "true"},
             2,
         ),
-        ("simulate", "", ["simulate"], {}, 1),
-        ("simulate", "matplotlib", ["simulate"], {}, 1),
-        ("simulate", "rich", ["simulate"], {}, 1),
     ],
 )
 def test_an_extra_that_is_missing_is_named(  # noqa: PLR0917 - a row of the table

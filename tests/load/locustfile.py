@@ -25,8 +25,8 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from service.simulate.customers import Customer, End, customers
+from service.simulate.inventory import OWN_SELLER
 from service.simulate.scenario import PRESETS, Scenario, scenario
-from service.simulate.site import OWN_SELLER
 
 DEFAULT_HOST: Final = "http://127.0.0.1:8080"
 CONFLICT: Final = 409

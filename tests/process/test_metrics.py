@@ -56,6 +56,8 @@ def test_a_killed_worker_takes_no_count_with_it(short_folder: Path) -> None:
             assert seen["lease_leases_total", "granted"] == CALLS
             assert seen["lease_requests_total", "c1", "done"] == CALLS
             assert seen["lease_requests_in_flight",] == 1
+            assert seen["lease_workers",] == 2
+            assert [key[2:] for key in seen if key[0] == "lease_redis_info"] == [("Valkey",)]
         lease()
         assert scraped(admin)["lease_leases_total", "granted"] == 2 * CALLS
         eventually(lambda: scraped(admin)["lease_redis_up",] == 1)

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterator
 
 import pytest
 
+from service.status_line import StatusLine
 from service.store.auditor import Audit, Bookings
 from service.store.keys import PartitionKeys
 from service.store.survey import Lease, Name, Order, Share
-from service.verify import Report, progress
+from service.verify import Report
 from service.verify.bookings import Accounts
 from service.verify.counts import ROUNDS, Doubts, Tally, is_consistent
+from service.verify.progress import LOG_SECONDS, Progress
 
 KEYS = PartitionKeys("lease:{1}", "lease:{1}:due", "lease:{1}:feed")
 CLASS = Name(KEYS, "class")
@@ -206,17 +207,6 @@ def test_the_table_says_what_was_checked_and_found(lines: list[str]) -> None:
     )
 
 
-def test_progress_is_a_line_now_and_then(lines: list[str]) -> None:
-    """Where nobody watches, a line says what begins, and every five seconds how far it is."""
-    seconds: Iterator[float] = iter([0.0, 4.9, 5.1, 5.1, 6.0])
-    shown = progress.Lines(lines.append, clock=lambda: next(seconds))
-    shown.begin("Orders", 3500)
-    shown.step(1000)
-    shown.step(1000)
-    shown.step(1000)
-    assert lines == ["Orders …\n", "Orders: 2,000 of about 3,500 keys\n"]
-
-
 class Terminal(io.StringIO):
     """A stream that says that a person looks at it."""
 
@@ -225,20 +215,27 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_a_bar_on_a_terminal() -> None:
-    """With rich installed, a terminal shows a bar of the stage."""
-    stream = Terminal()
-    with progress.shown(stream) as bar:
-        bar.begin("Orders", 10)
-        bar.step(5)
-    assert "Orders" in stream.getvalue()
-    assert not isinstance(bar, progress.Lines)
+def progress_on(stream: io.StringIO) -> Progress:
+    """Return a progress by a clock of the test's own."""
+    seconds: Iterator[float] = iter([0.0, 0.0, 4.9, 5.1, 5.2])
+    return Progress(StatusLine(stream, LOG_SECONDS, clock=lambda: next(seconds)))
 
 
-def test_progress_needs_no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without rich a terminal gets lines."""
-    monkeypatch.setitem(sys.modules, "rich", None)
+def test_progress_is_a_line_now_and_then_in_a_log() -> None:
+    """Where nobody watches, a line says what begins, and every five seconds how far it is."""
+    stream = io.StringIO()
+    shown = progress_on(stream)
+    shown.begin("Orders", 3500)
+    for _ in range(3):
+        shown.step(1000)
+    assert stream.getvalue() == "Orders …\nOrders: 2,000 of about 3,500 keys\n"
+
+
+def test_progress_is_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal each line takes the last one's place, and never more than its width."""
+    monkeypatch.setenv("COLUMNS", "12")
     stream = Terminal()
-    with progress.shown(stream) as lines_:
-        lines_.begin("Orders", 10)
-    assert stream.getvalue() == "Orders …\n"
+    shown = progress_on(stream)
+    shown.begin("Orders", 3500)
+    shown.step(1000)
+    assert stream.getvalue() == "\r\x1b[KOrders …\r\x1b[KOrders: 1,0"

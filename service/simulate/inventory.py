@@ -1,4 +1,4 @@
-"""The Opportunities of a run: its own, so that nothing real is touched."""
+"""The Opportunities that a run sells: its own, so that nothing real is touched."""
 
 from __future__ import annotations
 
@@ -24,45 +24,39 @@ from service.simulate.scenario import Scenario
 OWN_SELLER: Final = "urn:lease-service:simulate"
 
 
-class SiteError(Exception):
+class InventoryError(Exception):
     """The Opportunities could not be registered; the message says why."""
 
 
-class Site:
-    """What is for sale in a run."""
+class Inventory:
+    """The Opportunities of a run. Its calls raise `OpenBookingError`, as the client's do."""
 
     def __init__(self, service: LeaseService, scenario: Scenario, seller: str, run: str) -> None:
-        """Name the Opportunities of a run.
+        """Name the Opportunities.
 
         Args:
-            service: To be called with patience.
-            scenario: How many Opportunities, and how many spaces.
+            service: A client that repeats its calls.
+            scenario: Says how many Opportunities of how many spaces.
             seller: Whose they are.
-            run: What no other run is called: it is in every `@id`.
+            run: A word in every `@id` that no other run has.
 
         """
         self.seller = seller
         self.ids = [f"{OWN_SELLER}:{run}:{number}" for number in range(scenario.opportunities)]
-        self.is_open = False
-        """Whether something is on sale."""
         self._service = service
         self._scenario = scenario
         self._offer = f"{OWN_SELLER}:{run}:offer"
 
-    async def open(self) -> None:
-        """Register everything.
-
-        The policy is changed for the Seller of the simulation only: never for one that is real.
+    async def register(self) -> None:
+        """Put everything on sale; the policy is set for the simulation's own Seller only.
 
         Raises:
-            OpenBookingError: The service refuses, or does not answer.
-            SiteError: It does not take an Opportunity.
+            InventoryError: The service does not accept an Opportunity.
 
         """
         seconds = self._scenario.lease_seconds
         if seconds is not None and self.seller == OWN_SELLER:
             await self._service.set_policy(_policy(seconds))
-        self.is_open = True
         offers = [OfferRegistration(self._offer, Decimal(10), "GBP")]
         done = await self._service.register(
             OpportunityRegistration(
@@ -75,35 +69,24 @@ class Site:
             for id_ in self.ids
         )
         if done.failed:
-            raise SiteError(done.errors[0].error.description)
+            raise InventoryError(done.errors[0].error.description)
 
     def items(self, opportunity: int, spaces: int) -> Sequence[OrderItemRequest]:
-        """Return the OrderItems for so many spaces of an Opportunity."""
+        """Return OrderItems for a number of spaces of the nth Opportunity."""
         id_ = self.ids[opportunity]
         return [OrderItemRequest(position, id_, self._offer) for position in range(spaces)]
 
     async def ledgers(self) -> list[Opportunity]:
-        """Return the ledger of every Opportunity that the service has.
-
-        Raises:
-            OpenBookingError: The service does not answer.
-
-        """
+        """Return the ledgers of the Opportunities that the service knows."""
         return await self._service.inspect(self.seller, self.ids)
 
-    async def close(self) -> None:
-        """Withdraw everything; the Orders stay, as those of every Opportunity do.
-
-        Raises:
-            OpenBookingError: The service does not answer.
-
-        """
+    async def withdraw(self) -> None:
+        """Withdraw everything; Orders stay."""
         await self._service.withdraw(self.seller, self.ids)
-        self.is_open = False
 
 
 def capacity(ledger: Opportunity) -> int:
-    """Return how many spaces an Opportunity has in all."""
+    """Return the number of spaces of an Opportunity."""
     spaces = ledger.maximum_attendee_capacity
     return 0 if spaces is UNSET else spaces
 
