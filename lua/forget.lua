@@ -12,18 +12,18 @@ REPLY
 RETRY
   Run again, it finds none of them.
 ]]
-local key, returned = KEYS[1], ARGV[1]
+local opportunity_key, returned = KEYS[1], ARGV[1]
 
-if (call('HGET', key, 'returned') or '0') ~= returned then
+if (call('HGET', opportunity_key, 'returned') or '0') ~= returned then
   return 0
 end
 local gone = {}
 for index = 2, #ARGV do
   local field = 'offer:' .. ARGV[index]
-  local value = call('HGET', key, field)
+  local value = call('HGET', opportunity_key, field)
   if value and not string.find(value, '\t', 1, true) then
     gone[#gone + 1] = field
   end
 end
-call_in_portions('HDEL', key, gone)
+call_in_portions('HDEL', opportunity_key, gone)
 return #gone
