@@ -16,6 +16,12 @@ PRINTABLE: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 _NAMESPACE: Final = re.compile(r"(?:.*[/#])?(?:(?:oa|openactive|schema):)?", re.DOTALL)
 _TYPE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,63}")
 _LONGEST_TYPES: Final = 1024
+_LONGEST_PARTNER: Final = 200
+
+
+def is_partner(name: str) -> bool:
+    """Tell whether a Booking Partner may be called so: 1 to 200 printable characters, no `|`."""
+    return 0 < len(name) <= _LONGEST_PARTNER and name.isprintable() and "|" not in name
 
 
 def whole(pattern: str, **more: Any) -> Meta:  # noqa: ANN401 - as Meta has them

@@ -20,7 +20,8 @@ from service.errors import (
 )
 from service.http.admission import Tally
 from service.http.pace import Pace
-from service.text import whole
+from service.model import Id
+from service.text import PRINTABLE, is_partner, whole
 from service.watching import Watch
 
 _SCHEME: Final = "bearer "
@@ -41,7 +42,8 @@ class Scope(IntEnum):
 
 
 ScopeName = Literal["read", "lease", "admin"]
-_Names = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
+_Sellers = Annotated[tuple[Id, ...], Meta(min_length=1)]
+_Partners = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class Token(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -57,12 +59,18 @@ class Token(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, whole(PRINTABLE, max_length=100)]
     scope: ScopeName
     sha256: Annotated[str, whole("[0-9a-fA-F]{64}")]
-    booking_partners: _Names | None = None
-    sellers: _Names | None = None
+    booking_partners: _Partners | None = None
+    sellers: _Sellers | None = None
     rate: Annotated[float, Meta(ge=0.01, le=1_000_000)] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a Booking Partner that no call can name."""
+        for partner in self.booking_partners or ():
+            if not is_partner(partner):
+                raise ValueError(f"{partner!a} is no Booking Partner that a call can name")
 
 
 class _Content(Struct, frozen=True, forbid_unknown_fields=True):

@@ -77,6 +77,7 @@ async def read_chunks(request: Request) -> AsyncIterator[bytes]:
                 status=_TOO_SLOW,
             ) from error
         except (web.RequestPayloadError, ConnectionError):
+            request.is_cut_short = True
             return
         finally:
             in_flight.enter()

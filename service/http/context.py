@@ -60,6 +60,7 @@ class Request(web.BaseRequest):
         services: What its handler may use.
         connection: What it came over.
         absolute: The host and port of a request line that names them; they go before `Host`.
+        wanted_scheme: The scheme of such a request line, or that of the connection.
         calls: What may be asked for at its path, by verb; none: there is nothing there.
         route: Which of these it is, if any.
         name: What its path has in the place of a route's `{name}`.
@@ -69,6 +70,7 @@ class Request(web.BaseRequest):
         spaces: How many spaces or entries it was about, for the log.
         error: Why it was refused altogether.
         is_shed: Whether that was because there were too many.
+        is_cut_short: Whether the end of a body that is read as a stream never came.
         refused: The OrderItems of an answer of which at least one has an error.
 
     """
@@ -78,6 +80,7 @@ class Request(web.BaseRequest):
     spaces: int | None = None
     error: OpenBookingError | None = None
     is_shed = False
+    is_cut_short = False
     refused: Sequence[OrderItem] = ()
 
     def __init__(
@@ -94,6 +97,7 @@ class Request(web.BaseRequest):
         super().__init__(message, payload, connection, *rest, client_max_size=limit)
         self.services = services
         self.absolute = message.url.raw_authority if message.url.absolute else None
+        self.wanted_scheme = message.url.scheme or self.scheme
         self.connection = connection
         self.calls, self.name = found
         self.route = self.calls.get(message.method)

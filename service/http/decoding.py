@@ -30,7 +30,9 @@ _WHOLE_NUMBER: Final = re.compile(
 _MOST: Final = 10_000
 """So many are rewritten in one text: a call may not cost more than its body is worth."""
 
-_DIGITS: Final = 19
+_DIGITS: Final = 309
+"""No double has more: whatever is beyond 64 bits is judged as the same number in digits is."""
+_BLANK: Final = b" \t\r\n"
 _HALF_IS_NONE: Final = rb"\u0000"
 
 
@@ -44,7 +46,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         OpenBookingError: It is not what it should be; the description names the place.
 
     """
-    text = body.removeprefix(BOM_UTF8)
+    text = body.lstrip(_BLANK).removeprefix(BOM_UTF8)
     try:
         text.decode()
         return _decoded(text, decoder)
@@ -91,6 +93,6 @@ def _as_integer(found: re.Match[bytes]) -> bytes:
         number = Decimal(found[1].decode())
     except ArithmeticError:
         return found[0]
-    if number.adjusted() >= _DIGITS or number != int(number):
+    if number and (number.adjusted() >= _DIGITS or number != int(number)):
         return found[0]
     return found[0].removesuffix(found[1]) + b"%d" % int(number)

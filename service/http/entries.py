@@ -43,8 +43,8 @@ async def read_entries(request: Request, limit: int) -> AsyncIterator[Entry]:
         limit: The most bytes of one entry.
 
     Returns:
-        The entries with their indexes, each decoded, or the reason why it is refused. They end
-        early where the client goes away.
+        The entries with their indexes, each decoded, or the reason why it is refused. Where the
+        client goes away amid the body, the last one says so.
 
     Raises:
         OpenBookingError: The body is empty.
@@ -66,7 +66,7 @@ async def read_entries(request: Request, limit: int) -> AsyncIterator[Entry]:
         pieces = cut_array(_chained(start, chunks, b"]"), limit)
     else:
         pieces = _cut_lines(_chained(start, chunks), limit)
-    return _decoded(pieces, limit)
+    return _decoded(pieces, limit, request)
 
 
 async def granted_entries(
@@ -105,11 +105,15 @@ def _is_open(line: bytes) -> bool:
     return line.startswith(b"{") and marks.count(b"{") > marks.count(b"}")
 
 
-async def _decoded(pieces: AsyncIterator[_Piece], limit: int) -> AsyncIterator[Entry]:
+async def _decoded(
+    pieces: AsyncIterator[_Piece], limit: int, request: Request
+) -> AsyncIterator[Entry]:
     index = 0
     async for piece in pieces:
         yield index, _judged(piece, limit)
         index += 1
+    if request.is_cut_short:
+        yield index, OpenBookingError("The body did not arrive whole: its end is missing.")
 
 
 def _judged(piece: _Piece, limit: int) -> OpportunityRegistration | OpenBookingError:

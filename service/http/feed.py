@@ -30,7 +30,7 @@ async def get(request: Request) -> Response:
     worth asking for again. Each Opportunity is in the feed once, at the place of its last change;
     withdrawn ones stay for 7 days as `deleted`. `modified` is in microseconds since 1970.
     """
-    here = f"{request.scheme}://{request.authority}"
+    here = f"{request.wanted_scheme}://{request.authority}"
     changes = await request.services.feed.changes(cursor_of(request) or START)
     # The last page names itself as it was asked for, to the letter: by that readers know it.
     after = request.rel_url.raw_path_qs

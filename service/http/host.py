@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import hdrs
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _AUTHORITY: Final = re.compile(
     r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::([0-9]{0,5}))?\Z"
 )
+_LOCALHOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*localhost")
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -34,6 +36,10 @@ def check_target(request: Request) -> None:
         raise OpenBookingError(
             "This service speaks HTTP/1.1.", status=HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
         )
+    if request.wanted_scheme not in {"http", "https"}:
+        raise OpenBookingError("This service is asked for http and https.")
+    if "%" in request.rel_url.raw_query_string and not _is_utf8(request.rel_url.raw_query_string):
+        raise OpenBookingError("The query is not UTF-8.")
     for authority in (request.headers.get(hdrs.HOST), request.absolute):
         if authority is None:
             continue
@@ -48,6 +54,14 @@ def check_target(request: Request) -> None:
             )
 
 
+def _is_utf8(query: str) -> bool:
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=256)
 def is_local_host(authority: str) -> bool | None:
     """Tell whether a host and its port are this machine's own; None: it is no host at all."""
@@ -55,7 +69,7 @@ def is_local_host(authority: str) -> bool | None:
     if found is None or int(found[2] or 0) > _HIGHEST_PORT:
         return None
     host = found[1].lower().removesuffix(".")
-    if host == "localhost" or host.endswith(".localhost"):
+    if _LOCALHOST.fullmatch(host):
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

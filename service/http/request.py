@@ -13,7 +13,7 @@ from service.http.context import Request
 from service.http.decoding import decode, with_place
 from service.ledger import DEFAULT_SELLER, DefaultOrderKey, OrderKey
 from service.model import Id, OrderBody, Reference, identity
-from service.text import type_names
+from service.text import is_partner, type_names
 
 T = TypeVar("T")
 OrderT = TypeVar("OrderT", bound=OrderBody)
@@ -22,7 +22,6 @@ DEFAULT_PARTNER: Final = "default"
 """The Booking Partner of a deployment that has just one."""
 
 _UUID: Final = re.compile(r"(?!0{8}(?:-0{4}){3}-0{12})[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PARTNER_LENGTH: Final = 200
 _ORDER_TYPES: Final = frozenset({"OrderQuote", "OrderProposal", "Order"})
 
 
@@ -156,12 +155,7 @@ def _partner(request: Request) -> str:
     if not partners:
         return DEFAULT_PARTNER
     partner = partners[0]
-    if (
-        len(partners) > 1
-        or not 0 < len(partner) <= _PARTNER_LENGTH
-        or not partner.isprintable()
-        or "|" in partner
-    ):
+    if len(partners) > 1 or not is_partner(partner):
         raise OpenBookingError(
             "Booking-Partner must be one header of 1 to 200 printable characters without «|»."
         )

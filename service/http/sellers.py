@@ -21,6 +21,7 @@ _NAMES: Final = msgspec.json.Decoder(dict[str, Raw] | None)
 # What an Organization may have besides is not known here: only what is nearly right is misspelt.
 _NEARLY: Final = 0.8
 _STEPS: Final = ("anonymous", "named", "proposal")
+_TERMS: Final = {field.encode_name for field in structs.fields(LeasingPolicy)}
 _NOTHING: Final = b"null"
 
 
@@ -59,8 +60,11 @@ def _checked(
         # Keywords and names with a prefix are JSON-LD's, or somebody's own.
         if name in known or name.startswith("@") or ":" in name:
             continue
-        for nearest in difflib.get_close_matches(name, known, 1, cutoff):
+        lower = {each.lower(): each for each in known}
+        for nearest in difflib.get_close_matches(name.lower(), lower, 1, cutoff):
             raise OpenBookingError(
-                f"A policy has no {name!a}: did you mean `{nearest}`? - at `{place}`."
+                f"A policy has no {name!a}: did you mean `{lower[nearest]}`? - at `{place}`."
             )
+        if kind is SellerPolicyRequest and name in _TERMS:
+            raise OpenBookingError(f"`{name}` belongs into `leasing` - at `{place}`.")
     return properties

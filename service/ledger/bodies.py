@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from msgspec import UNSET
 
 from service.ledger import answers
@@ -9,10 +12,12 @@ from service.ledger.basket import Basket, Row
 from service.model import Opportunity, Order, OrderItem, OrderProposal, OrderQuote
 from service.store import BookedItem, HeldItem, HeldLease, Ledgered, OrderKey, OrderRecord
 
+_NAMESPACE: Final = re.compile(r"\A(?:https?://openactive\.io/|(?:oa|openactive):)")
+
 
 def without_namespace(status: str) -> str:
     """Return a status without the standard's namespace."""
-    return status.removeprefix(answers.OPENACTIVE)
+    return _NAMESPACE.sub("", status, 1)
 
 
 def quote(key: OrderKey, held: HeldLease) -> OrderQuote:

@@ -280,6 +280,11 @@ async def test_a_currency_without_a_price_is_not_judged(desk: FrontEnd) -> None:
         ({"leasing": {"named": {"duration": "PT5M", "lenght": 1}}}, "duration"),
         ({"leasing": {"x\ud800\n": 1}}, "maximum"),
         ({"taxmode": "x"}, "taxMode"),
+        ({"TAXMODE": 1}, "taxMode"),
+        ({"leasing": {"MAXIMUMLEASES": 5}}, "maximumLeases"),
+        ({"leasing": {"PROPOSAL": None}}, "proposal"),
+        ({"maximumSpaces": 2}, "leasing"),
+        ({"anonymous": None}, "leasing"),
         ({"leasng": {}}, "leasing"),
     ],
 )

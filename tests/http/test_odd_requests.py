@@ -110,6 +110,9 @@ ODD = {
     "a Booking Partner of other bytes": (odd_header("Booking-Partner"), 400),
     "a request id of other bytes": (odd_header("X-Request-Id"), 201),
     "two request ids": (said("GET", "/livez", "X-Request-Id: a", "X-Request-Id: b"), 200),
+    "a scheme of no web": (line(f"GET ftp://localhost{FEED} HTTP/1.1", LOCAL), 400),
+    "a query of other bytes": (said("GET", f"{FEED}?afterId=%C3"), 400),
+    "ids of other bytes": (said("DELETE", "/opportunities?id=%ED%A0%80"), 400),
     "no media type": (said("PUT", B, body=EMPTY), 201),
     "JSON-LD": (said("PUT", B, "Content-Type: application/ld+json", body=EMPTY), 201),
     "our version": (said("PUT", B, f'Content-Type: {OURS} ; Version="1"', body=EMPTY), 201),
@@ -185,6 +188,20 @@ async def test_all_that_came_is_answered_to_a_client_that_stopped_sending(
     assert len(recording.calls) == 3
 
 
+async def test_a_registration_that_ends_early_says_so(
+    call: MakeCaller, recording: RecordingLedger
+) -> None:
+    """One that was cut between two lines counts what came, and says that there was to be more."""
+    caller = await call()
+    text = b'{"@type": "Event", "@id": "a", "maximumAttendeeCapacity": 1}\n'
+    head = f"PUT /opportunities HTTP/1.1\r\n{LOCAL}\r\nContent-Length: 9999\r\n\r\n"
+    await caller.say(head.encode(), text)
+    caller.writer.write_eof()
+    status, _, body = await heard(caller)
+    assert (status, json.loads(body)["failed"], len(recording.entries)) == (200, 1, 2)
+    assert "did not arrive whole" in json.loads(body)["errors"][0]["error"]["description"]
+
+
 @pytest.mark.parametrize("path", [B, "/opportunities"])
 async def test_a_client_that_stopped_amid_its_body_is_told(
     call: MakeCaller, recording: RecordingLedger, path: str
@@ -210,7 +227,7 @@ async def test_a_client_that_stopped_amid_its_body_is_told(
         (line(f"GET {FEED} HTTP/1.1", "Host: a.LocalHost.:8443"), "http://a.LocalHost.:8443"),
         (line(f"GET {FEED} HTTP/1.1", "Host: [::1]:80"), "http://[::1]:80"),
         (line(f"GET http://localhost:81{FEED} HTTP/1.1", LOCAL), "http://localhost:81"),
-        (line(f"GET https://[::1]:81{FEED} HTTP/1.1", LOCAL), "http://[::1]:81"),
+        (line(f"GET https://[::1]:81{FEED} HTTP/1.1", LOCAL), "https://[::1]:81"),
         (line(f"GET {FEED} HTTP/1.0"), "http://127.0.0.1:{port}"),
     ],
 )
@@ -244,6 +261,7 @@ LOOPBACK = [
 ]  # fmt: skip
 ELSEWHERE = [
     "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example",
+    ".localhost", "a..localhost", "*.localhost", "%0d%0a.localhost",
     "notlocalhost", "10.0.0.1", ANY, "[::]", "[::2]:80", "", "2130706433", "0x7f.1",
 ]  # fmt: skip
 
