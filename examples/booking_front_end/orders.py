@@ -57,7 +57,7 @@ async def put(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.Response:
     """Answer an Order as it stands."""
-    return answer(await request.app[RECORDS].get(order_of(request)))
+    return answer(await request.app[RECORDS].look(order_of(request)))
 
 
 async def patch(request: web.Request) -> web.Response:

@@ -43,7 +43,7 @@ async def put(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.Response:
     """Answer an OrderProposal as it stands."""
-    return answer(await request.app[RECORDS].get(order_of(request), PROPOSAL))
+    return answer(await request.app[RECORDS].look(order_of(request), PROPOSAL))
 
 
 async def patch(request: web.Request) -> web.Response:
