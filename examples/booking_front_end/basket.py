@@ -27,7 +27,7 @@ from service.errors import (
     UnknownOfferError,
     UnknownOpportunityError,
 )
-from service.model import OrderItem, OrderItemRequest, identity
+from service.model import OrderItem, OrderItemPart, OrderItemRequest, identity
 
 _NOT_IN_AN_ORDER: Final = {
     "@context",
@@ -145,15 +145,18 @@ def needs_approval(lines: Iterable[Line]) -> bool:
 
 def _look_up(line: Line, opportunities: dict[str, Opportunity], seller: str) -> None:
     asked = line.asked
-    if asked.ordered_item is None or asked.accepted_offer is None:
-        raise IncompleteOrderItemError("The OrderItem lacks its orderedItem or acceptedOffer.")
-    line.opportunity = opportunities.get(identity(asked.ordered_item))
+    ordered, accepted = identity(asked.ordered_item), identity(asked.accepted_offer)
+    if not (ordered and accepted):
+        raise IncompleteOrderItemError(
+            "The OrderItem lacks its orderedItem or acceptedOffer, or that its @id."
+        )
+    line.opportunity = opportunities.get(ordered)
     if line.opportunity is None or line.opportunity.deleted:
         raise UnknownOpportunityError("There is no such Opportunity.")
     if line.opportunity.seller != seller:
         raise SellerMismatchError("An OrderItem is another Seller's than the Order.")
     line.remaining = line.opportunity.remaining
-    offer = line.opportunity.offers.get(identity(asked.accepted_offer))
+    offer = line.opportunity.offers.get(accepted)
     if offer is None:
         raise UnknownOfferError("The Opportunity has no such Offer.")
     line.offer = offer
@@ -200,8 +203,8 @@ def _refuse_conflicts(lines: Iterable[Line]) -> None:
             line.error = error_body(error)
 
 
-def _stub(type_: str, reference: Any) -> dict[str, Any] | None:  # noqa: ANN401 - an id or a Thing
-    return None if reference is None else {"@type": type_, "@id": identity(reference)}
+def _stub(type_: str, reference: OrderItemPart | str | None) -> dict[str, Any] | None:
+    return {"@type": type_, "@id": id_} if (id_ := identity(reference)) else None
 
 
 def _in_an_order(opportunity: Opportunity, remaining: int) -> dict[str, Any]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal
+import json
+from decimal import Context, Decimal
 from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 from examples.booking_front_end.errors import (
     IncompleteBrokerDetailsError,
     IncompleteCustomerDetailsError,
     PatchContainsExcessivePropertiesError,
 )
-from service.errors import OpenBookingError
-from service.model import Reference, identity
+from examples.booking_front_end.storage import to_json
+from service.errors import OpenBookingError, UnexpectedOrderTypeError
+from service.model import Id, OrderItemPart, Reference, TotalRequest, identity, type_of
 
 T = TypeVar("T")
 
@@ -25,34 +27,36 @@ RESELLER: Final = "https://openactive.io/ResellerBroker"
 
 Thing = dict[str, Any]
 
-_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+_ORDER_TYPES: Final = {"OrderQuote", "OrderProposal", "Order"}
+_AGENT: Final = "https://openactive.io/AgentBroker"
+_DEEPEST: Final = 200
+_LONGEST_NUMBER: Final = 1_000
+_DIGITS: Final = 19
 
-
-class Total(Struct, frozen=True):
-    """What the Broker believes that is to be paid."""
-
-    price: Decimal | None = None
+_exact: Final = Context(prec=_LONGEST_NUMBER)
+_in_order: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 
 
 class ItemBody(Struct, frozen=True, rename="camel"):
     """One space of one Opportunity, as the Broker asks for it."""
 
     position: int | None = None
-    ordered_item: Reference | None = None
-    accepted_offer: Reference | None = None
+    ordered_item: OrderItemPart | Id | None = None
+    accepted_offer: OrderItemPart | Id | None = None
     attendee: Thing | None = None
     order_item_intake_form_response: list[Thing] | None = None
 
 
 class OrderBody(Struct, frozen=True, rename="camel"):
-    """The body of C1, C2, P and B."""
+    """The body of P and B."""
 
+    type: Any = field(name="@type", default=None)
     seller: Reference | None = None
-    broker_role: str = "https://openactive.io/AgentBroker"
+    broker_role: str | None = None
     broker: Thing | None = None
     customer: Thing | None = None
-    ordered_item: list[ItemBody] = []
-    total_payment_due: Total = Total()
+    ordered_item: list[ItemBody] | None = None
+    total_payment_due: TotalRequest | None = None
     payment: Thing | None = None
     order_proposal_version: str | None = None
 
@@ -72,19 +76,27 @@ class OrderBody(Struct, frozen=True, rename="camel"):
             IncompleteCustomerDetailsError: There is no Customer, or no email address.
 
         """
-        if self.broker_role == NO_BROKER:
+        role = self.broker_role
+        if role == NO_BROKER:
             if self.broker is not None:
                 raise IncompleteBrokerDetailsError("There is a broker, and the role is NoBroker.")
         elif not (self.broker or {}).get("name"):
             raise IncompleteBrokerDetailsError("$.broker.name is missing.")
         # A Reseller answers for the Customer itself.
-        if customer and self.broker_role != RESELLER and not (self.customer or {}).get("email"):
+        if customer and role != RESELLER and not (self.customer or {}).get("email"):
             raise IncompleteCustomerDetailsError("$.customer.email is missing.")
 
     def parties(self) -> Thing:
         """Return what an answer repeats of the request, but for the Customer."""
-        said = {"brokerRole": self.broker_role, "broker": self.broker, "payment": self.payment}
+        role = self.broker_role or _AGENT
+        said = {"brokerRole": role, "broker": self.broker, "payment": self.payment}
         return {name: value for name, value in said.items() if value is not None}
+
+
+class QuoteBody(OrderBody, frozen=True):
+    """The body of C1 and C2, at which nothing is paid: the Broker may believe what it likes."""
+
+    total_payment_due: Any = None
 
 
 class ItemPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +110,7 @@ class ItemPatch(Struct, frozen=True, forbid_unknown_fields=True):
 class OrderPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """What a Customer may change of an Order."""
 
-    ordered_item: list[ItemPatch] = field(name="orderedItem", default=[])
+    ordered_item: list[ItemPatch] | None = field(name="orderedItem", default=None)
     context: Any = field(name="@context", default=None)
     type: Any = field(name="@type", default=None)
     id: Any = field(name="@id", default=None)
@@ -114,23 +126,95 @@ class ProposalPatch(Struct, frozen=True, forbid_unknown_fields=True):
     id: Any = field(name="@id", default=None)
 
 
-async def read(request: web.Request, kind: type[T]) -> T:
-    """Return the body of a request.
+OrderT = TypeVar("OrderT", OrderBody, QuoteBody, OrderPatch, ProposalPatch)
+
+
+async def read(request: web.Request, shape: type[OrderT], kind: str) -> OrderT:
+    """Return the body of a call of one Order.
+
+    Args:
+        request: The call.
+        shape: What the body should be.
+        kind: `OrderQuote`, `OrderProposal` or `Order`.
 
     Raises:
         PatchContainsExcessivePropertiesError: It would change what may not be changed.
+        UnexpectedOrderTypeError: It says that it is another kind of Order.
+        OpenBookingError: It is not what it should be; the description names the place.
+
+    """
+    body = shaped(_understood(parse(await request.read())), shape)
+    named = body.type if isinstance(body.type, list) else [body.type]
+    said = _ORDER_TYPES & {type_of(Raw(to_json(name).encode())) for name in named}
+    if said and kind not in said:
+        raise UnexpectedOrderTypeError(f"$.@type: here is {kind} right, and this is {min(said)}.")
+    return body
+
+
+def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON has no type
+    """Return what JSON says, every number exact and in one normal form, and no half characters.
+
+    Raises:
+        OpenBookingError: It is none, or not UTF-8, or nested too deeply.
+
+    """
+    try:
+        said = json.loads(
+            body.decode("utf-8-sig"),
+            parse_float=_number,
+            parse_int=_number,
+            parse_constant=_no_number,
+        )
+        return _plain(said, 0)
+    except (RecursionError, ValueError) as error:
+        raise OpenBookingError(f"The body is not the JSON that it should be: {error}.") from error
+
+
+def shaped(said: object, shape: type[T]) -> T:
+    """Return what was said in the shape that it should have.
+
+    Raises:
+        PatchContainsExcessivePropertiesError: It has more than the shape allows.
         OpenBookingError: It is not what it should be; the description names the place.
 
     """
     try:
-        return msgspec.convert(_understood(_decode(await request.read())), kind)
+        return msgspec.json.Decoder(shape, float_hook=Decimal).decode(to_json(said))
     except msgspec.ValidationError as error:
         problem = f"{error}."
         if "unknown field" in problem:
             raise PatchContainsExcessivePropertiesError(problem) from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        problem = f"{error}."
-    raise OpenBookingError(problem)
+        raise OpenBookingError(problem) from error
+
+
+def _number(text: str) -> int | Decimal | str:
+    try:
+        if len(text) <= _LONGEST_NUMBER:
+            number = _exact.normalize(_exact.create_decimal(text))
+            whole = number.adjusted() < _DIGITS and number == int(number)
+            return int(number) if whole else number
+    except ArithmeticError:
+        pass
+    # Nobody can reckon with it, and nobody here has to: it stays as it was written.
+    return text
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _plain(said: Any, depth: int) -> Any:  # noqa: ANN401 - JSON has no type
+    if depth > _DEEPEST:
+        raise ValueError("it is nested too deeply")
+    match said:
+        case dict():
+            return {_plain(name, depth): _plain(each, depth + 1) for name, each in said.items()}
+        case list():
+            return [_plain(each, depth + 1) for each in said]
+        case str():
+            # Half a surrogate pair is a character nowhere.
+            return said.encode(errors="replace").decode()
+    return said
 
 
 def _understood(said: Any) -> Any:  # noqa: ANN401 - JSON has no type
@@ -145,5 +229,4 @@ def _understood(said: Any) -> Any:  # noqa: ANN401 - JSON has no type
 
 async def digest(request: web.Request) -> str:
     """Return what makes two requests the same: all of their body, however it is laid out."""
-    said = msgspec.json.decode(await request.read())
-    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
+    return hashlib.sha256(_in_order(parse(await request.read()))).hexdigest()

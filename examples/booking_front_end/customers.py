@@ -58,6 +58,7 @@ async def _visit(session: ClientSession, settings: Settings, chosen: Opportunity
             await call("DELETE", "order-quotes")
             return
         due = body["totalPaymentDue"] = quote["totalPaymentDue"]
+        body["@type"] = "Order"
         if due["price"]:
             body["payment"] = {"@type": "Payment", "identifier": str(order)}
         await call("PUT", "orders", body)

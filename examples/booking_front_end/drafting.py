@@ -80,9 +80,9 @@ async def draft(request: web.Request, body: OrderBody, *, customer: bool) -> Dra
         raise SellerNotFoundError(f"There is no Seller {body.seller_id}.")
     authorise(order, body.seller_id)
     body.check_parties(customer=customer)
-    ids = [identity(item.ordered_item) for item in body.ordered_item if item.ordered_item]
-    found = await request.app[CATALOGUE].find(ids)
-    return Draft(order, seller, body, lines_of(body.ordered_item, found, order.seller))
+    asked = body.ordered_item or []
+    found = await request.app[CATALOGUE].find([identity(item.ordered_item) for item in asked])
+    return Draft(order, seller, body, lines_of(asked, found, order.seller))
 
 
 def path_of(request: web.Request, collection: str) -> str:

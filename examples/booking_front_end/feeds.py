@@ -28,6 +28,8 @@ OPEN_FEEDS: Final = {
 }
 
 _RPDE: Final = "application/vnd.openactive.rpde+json; version=1"
+# By RPDE, a reader may go by what is `modified` after an instant: here that is the change number.
+_PLACES: Final[tuple[list[str], ...]] = ([], ["afterChangeNumber"], ["afterTimestamp"])
 _PAGE: Final = 500
 _FULL_SECONDS: Final = 3600
 _LAST_SECONDS: Final = 8
@@ -99,9 +101,13 @@ async def _of_partner(request: web.Request, kind: str) -> web.Response:
 
 
 def _after(request: web.Request) -> int:
-    text = request.query.get("afterChangeNumber", "0")
+    # A misspelt place would be no place, and the feed begin anew.
+    named = [name for name, _ in request.query.items() if name.lower().startswith("after")]
+    if named not in _PLACES:
+        raise OpenBookingError("This feed takes afterChangeNumber, once: as its `next` has it.")
+    text = request.query[named[0]] if named else "0"
     if not (text.isascii() and text.isdigit()):
-        raise OpenBookingError("afterChangeNumber is a whole number.")
+        raise OpenBookingError(f"{named[0]} is a whole number.")
     return min(int(text), 2**63 - 1)
 
 

@@ -37,7 +37,7 @@ _ACCEPTED: Final = "https://openactive.io/SellerAccepted"
 async def put(request: web.Request) -> web.Response:
     """Book (B); the same request again is answered the same."""
     order, records = order_of(request), request.app[RECORDS]
-    body = await read(request, OrderBody)
+    body = await read(request, OrderBody, ORDER)
     async with records.claim(order, ORDER) as own:
         if ORDER in own:
             return await again(request, own[ORDER])
@@ -57,14 +57,14 @@ async def put(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.Response:
     """Answer an Order as it stands."""
-    return answer(await request.app[RECORDS].get(order_of(request)))
+    return answer(await request.app[RECORDS].look(order_of(request)))
 
 
 async def patch(request: web.Request) -> web.Response:
     """Cancel OrderItems, all that are named or none."""
     order, records = order_of(request), request.app[RECORDS]
-    asked = await read(request, OrderPatch)
-    for item in asked.ordered_item:
+    asked = await read(request, OrderPatch, ORDER)
+    for item in asked.ordered_item or ():
         if item.order_item_status != CUSTOMER_CANCELLED:
             raise PatchNotAllowedOnPropertyError(f"Only {CUSTOMER_CANCELLED} is allowed.")
         _check_id(request, item, order.uuid)
@@ -97,7 +97,7 @@ def _order_of_proposal(
         raise OrderCreationFailedError("The Seller has not accepted the OrderProposal.")
     if body.order_proposal_version != proposal["orderProposalVersion"]:
         raise OrderProposalVersionOutdatedError("This is not the version that was accepted.")
-    pricing.check_payment(proposal["totalPaymentDue"], body.total_payment_due.price, body.payment)
+    pricing.check_payment(proposal["totalPaymentDue"], body.total_payment_due, body.payment)
     order = {
         name: value
         for name, value in proposal.items()
@@ -123,10 +123,10 @@ def _check_id(request: web.Request, item: ItemPatch, uuid: str) -> None:
 
 def _named(order: dict[str, Any], asked: OrderPatch) -> list[dict[str, Any]]:
     items = {item["@id"]: item for item in order["orderedItem"]}
-    for item in asked.ordered_item:
+    for item in asked.ordered_item or ():
         if item.id not in items:
             raise OrderItemNotWithinOrderError(f"The Order has no OrderItem {item.id}.")
-    return [items[item.id] for item in asked.ordered_item]
+    return [items[item.id] for item in asked.ordered_item or ()]
 
 
 def _may_be_cancelled(item: dict[str, Any]) -> bool:

@@ -59,7 +59,7 @@ async def place(
     headers: dict[str, str] = {}
     if not drafted.is_refused:
         body = _answer(request, drafted, kind, path, of_item) | of_order
-        claimed = drafted.body.total_payment_due.price
+        claimed = drafted.body.total_payment_due
         pricing.check_payment(body["totalPaymentDue"], claimed, drafted.body.payment)
         payload = {"answer": body, "proposed": False}
         same = await digest(request)

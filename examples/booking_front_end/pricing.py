@@ -13,6 +13,7 @@ from examples.booking_front_end.errors import (
 )
 from examples.booking_front_end.sellers import TAX_NET
 from service.errors import TotalPaymentDueMismatchError
+from service.model import TotalRequest
 
 CURRENCY: Final = "GBP"
 REQUIRED: Final = "https://openactive.io/Required"
@@ -66,7 +67,7 @@ def prepayment(offer: dict[str, Any]) -> str:
 
 
 def check_payment(
-    due: dict[str, Any], claimed: Decimal | None, payment: dict[str, Any] | None
+    due: dict[str, Any], claimed: TotalRequest | None, payment: dict[str, Any] | None
 ) -> None:
     """Refuse a booking whose sum or payment is not what it should be.
 
@@ -76,14 +77,16 @@ def check_payment(
         payment: The Broker's `payment`.
 
     Raises:
-        TotalPaymentDueMismatchError: The sums differ.
+        TotalPaymentDueMismatchError: The sums, or their currencies, differ.
         UnnecessaryPaymentDetailsError: Nothing is paid in advance.
         MissingPaymentDetailsError: It has to be.
         IncompletePaymentDetailsError: The payment has no identifier.
 
     """
-    if claimed is not None and claimed != due["price"]:
-        raise TotalPaymentDueMismatchError(f"The total is {due['price']} {CURRENCY}.")
+    said = (claimed.price, claimed.price_currency) if claimed else ()
+    right = (due["price"], due["priceCurrency"])
+    if any(one not in {None, other} for one, other in zip(said, right, strict=False)):
+        raise TotalPaymentDueMismatchError(f"The total is {right[0]} {right[1]}.")
     when = due["openBookingPrepayment"]
     if payment is None:
         if when == REQUIRED:

@@ -23,7 +23,7 @@ CUSTOMER_REJECTED: Final = "https://openactive.io/CustomerRejected"
 async def put(request: web.Request) -> web.Response:
     """Propose an Order to its Seller (P); the same request again is answered the same."""
     order, records = order_of(request), request.app[RECORDS]
-    body = await read(request, OrderBody)
+    body = await read(request, OrderBody, PROPOSAL)
     async with records.claim(order, PROPOSAL) as own:
         if PROPOSAL in own:
             return await again(request, own[PROPOSAL])
@@ -43,13 +43,13 @@ async def put(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.Response:
     """Answer an OrderProposal as it stands."""
-    return answer(await request.app[RECORDS].get(order_of(request), PROPOSAL))
+    return answer(await request.app[RECORDS].look(order_of(request), PROPOSAL))
 
 
 async def patch(request: web.Request) -> web.Response:
     """Let the Customer reject an OrderProposal."""
     order, records = order_of(request), request.app[RECORDS]
-    asked = await read(request, ProposalPatch)
+    asked = await read(request, ProposalPatch, PROPOSAL)
     if asked.order_proposal_status not in {None, CUSTOMER_REJECTED}:
         raise PatchNotAllowedOnPropertyError(f"Only {CUSTOMER_REJECTED} is allowed.")
     async with records.lock(order):

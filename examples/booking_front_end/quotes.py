@@ -9,7 +9,7 @@ from msgspec import UNSET
 from examples.booking_front_end.answers import answer, nothing
 from examples.booking_front_end.authentication import order_of
 from examples.booking_front_end.basket import heed, needs_approval
-from examples.booking_front_end.bodies import OrderBody, read
+from examples.booking_front_end.bodies import QuoteBody, read
 from examples.booking_front_end.drafting import draft, path_of
 from examples.booking_front_end.keys import RECORDS, SERVICE
 from examples.booking_front_end.records import QUOTE
@@ -32,7 +32,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def _quote(request: web.Request, collection: str, *, is_named: bool) -> web.Response:
-    drafted = await draft(request, await read(request, OrderBody), customer=is_named)
+    drafted = await draft(request, await read(request, QuoteBody, QUOTE), customer=is_named)
     service = request.app[SERVICE]
     lease = service.quote if is_named else service.quote_template
     # What cannot be booked anyway is not leased, and what was leased and is not asked for any more

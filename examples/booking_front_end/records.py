@@ -32,6 +32,7 @@ from examples.booking_front_end.storage import (
 )
 from service.client import LeaseService, OrderName
 from service.errors import (
+    GoneError,
     InternalApplicationError,
     OpenBookingError,
     OrderAlreadyExistsError,
@@ -195,6 +196,19 @@ class Records:
         if record is None or record.deleted:
             raise UnknownOrderError(f"There is no {kind} with this UUID.")
         return record.current
+
+    async def look(self, order: OrderName, kind: str = ORDER) -> Thing:
+        """Return what `get` does, to one who only asks.
+
+        Raises:
+            GoneError: The Order with this UUID was deleted, whatever it was before.
+            UnknownOrderError: There is none.
+
+        """
+        record = await self.find(order)
+        if record is not None and record.deleted:
+            raise GoneError("The Order with this UUID was deleted.")
+        return await self.get(order, kind)
 
     async def name(self, partner: str, uuid: str, kind: str) -> OrderName:
         """Return the name of a Booking Partner's Order, whoever its Seller is.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -84,7 +85,14 @@ class Storage:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, path: Path) -> AsyncIterator[Self]:
-        """Give the database at `path`, made where there is none."""
+        """Give the database at `path`, made where there is none.
+
+        Raises:
+            sqlite3.Error: There cannot be one.
+
+        """
+        # Where aiosqlite cannot open it, its thread outlives the event loop, and says so.
+        sqlite3.connect(path).close()
         async with (
             aiosqlite.connect(path, isolation_level=None) as writer,
             aiosqlite.connect(path, isolation_level=None) as reader,

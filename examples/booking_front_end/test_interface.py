@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-import msgspec
 from aiohttp import web
+from msgspec import Struct, field
 
 from examples.booking_front_end import listings, pricing
 from examples.booking_front_end.answers import CONTEXT, answer, nothing
 from examples.booking_front_end.authentication import partner_of
+from examples.booking_front_end.bodies import parse, shaped
 from examples.booking_front_end.catalogue import Listing
 from examples.booking_front_end.errors import SellerNotFoundError
 from examples.booking_front_end.keys import CATALOGUE, RECORDS, SELLERS, SETTINGS
@@ -24,6 +25,7 @@ from examples.booking_front_end.records import CONFIRMED, ORDER, PROPOSAL, Inten
 from examples.booking_front_end.sellers import Seller
 from service.client import OrderName
 from service.errors import OpenBookingError
+from service.model import Thing
 
 _CAPACITY: Final = 10
 _SPACES: Final = {"OneSpace": 1, "FiveSpaces": 5, "NoSpaces": 0}
@@ -47,6 +49,31 @@ _OFFERS: Final[dict[str, dict[str, Any]]] = {
     "AdditionalDetails": {"openBookingFlowRequirement": [f"{_REQUIREMENT}IntakeForm"]},
     "WithNegotiation": {"openBookingFlowRequirement": [f"{_REQUIREMENT}Negotiation"]},
 }
+
+
+class _Owned(Struct, frozen=True):
+    """What an Opportunity belongs to, and with it to a Seller."""
+
+    type: str = field(name="@type", default="")
+    organizer: Thing | None = None
+    provider: Thing | None = None
+
+
+class _Wanted(Struct, frozen=True):
+    """An Opportunity that a test needs."""
+
+    type: Literal["ScheduledSession", "Slot"] = field(name="@type")
+    criterion: str = field(name="test:testOpportunityCriteria")
+    flow: str = field(name="test:testOpenBookingFlow")
+    super_event: _Owned = field(name="superEvent", default=_Owned())
+    facility_use: _Owned = field(name="facilityUse", default=_Owned())
+
+
+class _Action(Struct, frozen=True):
+    """What the Seller is to do, and to which Order."""
+
+    type: str = field(name="@type")
+    object: Thing
 
 
 def listing(
@@ -78,7 +105,7 @@ def listing(
 
 async def create_opportunity(request: web.Request) -> web.Response:
     """Publish an Opportunity that meets a criterion."""
-    asked = msgspec.json.decode(await request.read())
+    asked = shaped(parse(await request.read()), _Wanted)
     kind, owner = _kind_and_owner(asked)
     seller = request.app[SELLERS].get(owner)
     if seller is None:
@@ -89,11 +116,11 @@ async def create_opportunity(request: web.Request) -> web.Response:
         await catalogue.next_number(),
         seller,
         kind,
-        _fragment(asked["test:testOpportunityCriteria"]).removeprefix("TestOpportunityBookable"),
-        approval=_fragment(asked["test:testOpenBookingFlow"]) == "OpenBookingApprovalFlow",
+        _fragment(asked.criterion).removeprefix("TestOpportunityBookable"),
+        approval=_fragment(asked.flow) == "OpenBookingApprovalFlow",
     )
     await catalogue.publish([made], request.match_info["dataset"])
-    return answer({"@context": CONTEXT, "@type": asked["@type"], "@id": made.opportunity.id})
+    return answer({"@context": CONTEXT, "@type": asked.type, "@id": made.opportunity.id})
 
 
 async def delete_dataset(request: web.Request) -> web.Response:
@@ -104,12 +131,11 @@ async def delete_dataset(request: web.Request) -> web.Response:
 
 async def act(request: web.Request) -> web.Response:
     """Do what a Seller does: accept, reject, cancel, tell, note who came."""
-    asked = msgspec.json.decode(await request.read())
-    action = str(asked["@type"]).removeprefix("test:").removesuffix("SimulateAction")
-    id_ = str(asked["object"]["@id"])
+    asked = shaped(parse(await request.read()), _Action)
+    action = asked.type.removeprefix("test:").removesuffix("SimulateAction")
     records = request.app[RECORDS]
     kind = PROPOSAL if action.endswith("OrderProposal") else ORDER
-    order = await records.name(partner_of(request), id_.rpartition("/")[2], kind)
+    order = await records.name(partner_of(request), asked.object.id.rpartition("/")[2], kind)
     async with records.lock(order):
         await _act(records, order, action)
     return nothing()
@@ -153,11 +179,14 @@ def _on_items(name: str, value: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def _kind_and_owner(asked: dict[str, Any]) -> tuple[str, str]:
-    if asked["@type"] == "Slot":
-        facility = asked["facilityUse"]
-        return f"{facility['@type']}Slot", facility["provider"]["@id"]
-    return asked["@type"], asked["superEvent"]["organizer"]["@id"]
+def _kind_and_owner(asked: _Wanted) -> tuple[str, str]:
+    if asked.type == "Slot":
+        kind, owner = f"{asked.facility_use.type}Slot", asked.facility_use.provider
+    else:
+        kind, owner = asked.type, asked.super_event.organizer
+    if kind not in _MAKERS or owner is None:
+        raise OpenBookingError("The Opportunity needs a superEvent or facilityUse, with a Seller.")
+    return kind, owner.id
 
 
 def _fragment(url: str) -> str:

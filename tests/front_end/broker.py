@@ -73,9 +73,10 @@ class Broker:
         return other
 
     async def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        """Make one call."""
+        """Make one call; a body in bytes is sent as it is."""
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
         async with self._session.request(
-            method, f"{self._url}{path}", json=body, headers=self.headers | headers
+            method, f"{self._url}{path}", headers=self.headers | headers, **content
         ) as response:
             text = await response.text()
             is_json = "json" in response.headers.get("Content-Type", "")
@@ -140,12 +141,12 @@ class Broker:
 
     async def b(self, order: str, *ids: str, **more: object) -> Answer:
         """Book, paying in advance."""
-        body = self.body(*ids, **{"payment": PAYMENT, **more})
+        body = self.body(*ids, **{"@type": "Order", "payment": PAYMENT, **more})
         return await self.call("PUT", f"{API}/orders/{order}", body)
 
     async def p(self, order: str, *ids: str, **more: object) -> Answer:
         """Propose, paying in advance."""
-        body = self.body(*ids, **{"payment": PAYMENT, **more})
+        body = self.body(*ids, **{"@type": "OrderProposal", "payment": PAYMENT, **more})
         return await self.call("PUT", f"{API}/order-proposals/{order}", body)
 
     async def feed(self, path: str) -> dict[str, dict[str, Any]]:

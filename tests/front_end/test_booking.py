@@ -70,10 +70,28 @@ async def test_a_deleted_order_is_gone(broker: Broker) -> None:
     await broker.sees(id_, 10)
     # It was never in the feed, so its Broker need not be told there.
     assert not await broker.feed(f"{API}/orders-rpde")
-    assert (await broker.call("GET", f"{API}/orders/{order}")).status == 404
+    gone = await broker.call("GET", f"{API}/orders/{order}")
+    assert (gone.status, gone.body["@type"]) == (410, "GoneError")
+    other = await broker.of_seller("2").call("GET", f"{API}/orders/{order}")
+    assert (other.status, other.body["@type"]) == (404, "UnknownOrderError")
+    # As at the service: what would change it does not find it.
+    assert (await broker.call("PATCH", f"{API}/orders/{order}", {})).status == 404
     assert (await broker.b(order, id_)).body["@type"] == "OrderAlreadyExistsError"
     unknown = await broker.call("DELETE", f"{API}/orders/{new_order()}")
     assert (unknown.status, unknown.body["@type"]) == (404, "UnknownOrderError")
+
+
+async def test_what_a_deleted_order_was_is_gone_too(broker: Broker) -> None:
+    """An OrderProposal that became an Order is unknown, and with the Order it is gone."""
+    id_, order = await broker.create(flow="Approval"), new_order()
+    proposed = await broker.p(order, id_)
+    await broker.act("SellerAcceptOrderProposal", proposed)
+    version = proposed.body["orderProposalVersion"]
+    assert (await broker.b(order, orderProposalVersion=version)).status == 201
+    path = f"{API}/order-proposals/{order}"
+    assert (await broker.call("GET", path)).body["@type"] == "UnknownOrderError"
+    await broker.call("DELETE", f"{API}/orders/{order}")
+    assert (await broker.call("GET", path)).body["@type"] == "GoneError"
 
 
 async def test_a_deletion_is_told_where_the_order_was(broker: Broker) -> None:

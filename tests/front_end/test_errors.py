@@ -266,6 +266,78 @@ async def test_patches_of_a_proposal(broker: Broker) -> None:
     assert (await broker.call("GET", path)).body["orderProposalStatus"].endswith("Rejected")
 
 
+PLACES = [
+    ("", 200),
+    ("?afterChangeNumber=0", 200),
+    ("?afterTimestamp=1", 200),
+    ("?x=1", 200),
+    ("?afterId=a", 400),
+    ("?afterTimestamp=1&afterId=a", 400),
+    ("?afterChangeNumber=1&afterChangeNumber=1", 400),
+    ("?afterChangeNumber=1&afterChangeNumber=2", 400),
+    ("?afterChangeNumber=1&afterTimestamp=1", 400),
+    ("?afterTimestamp=1&afterTimestamp=1", 400),
+    ("?afterchangenumber=1", 400),
+    ("?afterChangeNumber=", 400),
+    ("?afterChangeNumber=-1", 400),
+    ("?afterTimestamp=now", 400),
+]
+
+
+@pytest.mark.parametrize(("query", "status"), PLACES)
+async def test_places_in_a_feed(broker: Broker, query: str, status: int) -> None:
+    """A place that a feed cannot know is refused, and does not begin it anew."""
+    for path in (f"{API}/orders-rpde", f"{API}/order-proposals-rpde", "/feeds/session-series"):
+        answer = await broker.call("GET", f"{path}{query}")
+        assert answer.status == status
+        if status == 400:
+            assert said(answer) == (400, "OpenBookingError")
+            assert "after" in answer.body["description"]
+
+
+async def test_what_is_after_a_place(broker: Broker) -> None:
+    """Either way to name a place gives what was modified after it, and nothing else."""
+    for _ in range(2):
+        await broker.act("CustomerNotice", await broker.b(new_order(), await broker.create()))
+    path = f"{API}/orders-rpde"
+    first, second = (await broker.call("GET", path)).body["items"]
+    for name in ("afterChangeNumber", "afterTimestamp"):
+        page = await broker.call("GET", f"{path}?{name}={first['modified']}")
+        assert page.body["items"] == [second]
+
+
+CRITERION = {
+    "test:testOpportunityCriteria": "https://openactive.io/test-interface#x",
+    "test:testOpenBookingFlow": "https://openactive.io/test-interface#x",
+}
+
+
+@pytest.mark.parametrize("path", ["datasets/tests/opportunities", "actions"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"null",
+        b"[]",
+        {},
+        {"@type": "Slot"},
+        {"@type": 5, "object": 5},
+        {"@type": "test:x", "object": {}},
+        CRITERION | {"@type": "ScheduledSession"},
+        CRITERION | {"@type": "ScheduledSession", "superEvent": {"organizer": {}}},
+        CRITERION | {"@type": "Slot", "facilityUse": {"provider": {"@id": "x"}}},
+        CRITERION | {"@type": "Event", "superEvent": {"organizer": {"@id": "x"}}},
+    ],
+)
+async def test_a_test_interface_says_what_it_needs(
+    broker: Broker, path: str, body: object
+) -> None:
+    """What the test interface cannot use is its caller's mistake."""
+    answer = await broker.call("POST", f"{API}/test-interface/{path}", body)
+    assert said(answer) == (400, "OpenBookingError")
+
+
 async def test_the_edge(broker: Broker) -> None:
     """Unknown paths, verbs and callers are refused in the standard's words too."""
     assert said(await broker.call("GET", f"{API}/nothing")) == (

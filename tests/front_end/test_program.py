@@ -112,6 +112,13 @@ def refused(folder: Path, **settings: str) -> str:
     return line
 
 
+def test_a_database_that_cannot_be_is_one_line(short_folder: Path) -> None:
+    """Where no service has to be started or ended either, nothing is said but the setting."""
+    settings = {"FRONT_END_SERVICE_URL": "http://127.0.0.1:1", "FRONT_END_DATABASE": "/nope/x"}
+    for _ in range(5):
+        assert "FRONT_END_DATABASE" in refused(short_folder, **settings)
+
+
 @pytest.fixture
 def used() -> Iterator[str]:
     """Give an address at which something listens that is no lease service."""
