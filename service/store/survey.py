@@ -31,6 +31,10 @@ _OLDEST_MICROSECONDS: Final = 10**12
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at", b"gross"}
 _STATES: Final = {"proposed", "booked", "deleted"}
 _COLUMN_ENDS: Final = 4
+_SECOND: Final = re.compile(rb"[1-9]\d{0,10}")
+_NUMBER: Final = re.compile(rb"-?\d{1,12}")
+"""What the scripts count with: no more digits, which Redis could not add to, or expire at."""
+_COUNTED: Final = {b"total", b"next"}
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
 _LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
@@ -336,7 +340,15 @@ def _pair(pair: tuple[bytes, bytes]) -> tuple[str, int]:
 
 
 def _counts(flat: Sequence[bytes]) -> dict[str, int]:
-    return {name.decode(): int(count) for name, count in _fields(flat).items()}
+    counts = {}
+    for name, count in _fields(flat).items():
+        is_second = _SECOND.fullmatch(name)
+        if not (is_second or name in _COUNTED) and name[:1].isalpha():
+            continue  # a later release's
+        if not (is_second or name in _COUNTED) or not _NUMBER.fullmatch(count):
+            raise ValueError(name)
+        counts[name.decode()] = int(count)
+    return counts
 
 
 def _hold(member: str, expires: int) -> Hold:

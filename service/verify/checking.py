@@ -242,19 +242,24 @@ class Verifier:
         return tally.surpluses(counts, await self._survey.last_second())
 
     async def _recount(self, name: Name, surpluses: Mapping[int, int]) -> None:
-        count = (await self._survey.counts([name])).get(name, {})
+        count = (await self._survey.counts([name])).get(name)
+        if count is None:
+            return
         total = count.get("total", 0)
         by_second = sum(n for second, n in count.items() if second.isdigit())
+        is_mended = False
         if self._report.repair:
             # Both change in one step, and their difference stays.
             surplus = total - by_second
-            await self._auditor.recount(name, await self._survey.now(), surplus, surpluses)
+            with self._reading(f"{name.keys.name}:leases:{name.rest}"):
+                await self._auditor.recount(name, await self._survey.now(), surplus, surpluses)
+                is_mended = True
         self._report.differs(
             "counts",
             f"Booking Partner {name.partner}",
             f"{total} leases",
             str(by_second - sum(surpluses.values())),
-            mended=self._report.repair,
+            mended=is_mended,
         )
 
     # Orders
@@ -322,10 +327,11 @@ class Verifier:
 
     async def _settle(self, name: Name, found: Bookings) -> None:
         """Report what is wrong with what is booked, and mend it."""
-        audit = await self._auditor.audit(name, mend=self._report.repair, bookings=found)
-        self._say(audit.id, [wrong for wrong in audit.wrong if wrong.check == "booked"])
-        if self._report.repair and found.before is not None:
-            self._report.notes(audit.id, found.before)
+        with self._reading(name.keys.opportunity(name.rest)):
+            audit = await self._auditor.audit(name, mend=self._report.repair, bookings=found)
+            self._say(audit.id, [wrong for wrong in audit.wrong if wrong.check == "booked"])
+            if self._report.repair and found.before is not None:
+                self._report.notes(audit.id, found.before)
 
     # What all checks need
 

@@ -31,6 +31,9 @@ PLANTS: dict[str, Plant] = {
         ("SET", s.lease(2), b"2 1 4000000000 0 \xff|AAAAAAAAAAAAAAAAAAAAAA\x0cx 0#1"),
     ],
     "counts that are none": lambda s: [("HSET", s.counts, "total", "x", "soon", "1")],
+    "a second of counts beyond all time": lambda s: [("HSET", s.counts, "9" * 30, "1")],
+    "a second of counts in another script": lambda s: [("HSET", s.counts, "٣", "1")],
+    "a count beyond all numbers": lambda s: [("HSET", s.counts, "4000000000", "9" * 18)],
     "counts of another type": lambda s: [("DEL", s.counts), ("SET", s.counts, "x")],
     "an entry of the feed in another encoding": lambda s: [("ZADD", s.feed, 1, b"\xff")],
     "a key in another encoding": lambda s: [
