@@ -117,20 +117,14 @@ class Location(NamedTuple):
         try:
             if match["kind"]:
                 return cls._read_several(*match.group("kind", "base", "rest"))
-            place = urlsplit(url)
-            _check_database(dict(parse_qsl(place.query)).get("db", ""))
-            if match["base"] != "unix":
-                _check_database(place.path[1:])
-            elif not place.path:
-                raise ValueError("no path")
-            if place.port == 0:
-                raise ValueError("no port")
+            _check_place(url)
             servers = Connector(url)
         except (TypeError, ValueError):
             # redis-py's message may quote a part of the password.
             raise UnusableServerError(
                 f"LEASE_REDIS_URL {redact(url)} cannot be read: correct its hosts, ports,"
-                " path, database or options, and percent-encode special characters in the password."
+                " path, database or options, and percent-encode special characters in the"
+                " password."
             ) from None
         return cls("", servers, servers, (), "")
 
@@ -166,6 +160,18 @@ def redact(url: str) -> str:
     _, at, host = place.rpartition("@")
     shown = f"{scheme}://{at and '***@'}{host}"
     return shown if shown.isprintable() else shown.encode("unicode_escape").decode()
+
+
+def _check_place(url: str) -> None:
+    """Refuse what redis-py would read as the default."""
+    place = urlsplit(url)
+    _check_database(dict(parse_qsl(place.query)).get("db", ""))
+    if place.scheme != "unix":
+        _check_database(place.path[1:])
+    elif not place.path:
+        raise ValueError("no path")
+    if place.port == 0:
+        raise ValueError("no port")
 
 
 def _check_database(text: str) -> None:
