@@ -22,7 +22,7 @@ end
 -- Returns a stored whole number: seconds, spaces, a count. It fails where there is none, or one beyond what Redis
 -- adds to and expires at, so that a script which reads before it writes leaves no half of a change.
 local function whole(text)
-  local number = #text < 13 and tonumber(string.match(text, '^%-?%d+$'))
+  local number = #text < 16 and tonumber(string.match(text, '^%-?%d+$'))
   assert(number, 'a stored number cannot be read')
   return number
 end

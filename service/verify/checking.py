@@ -74,19 +74,27 @@ class Verifier:
     async def run(self) -> None:
         """Check everything, and mend what the report says is to be mended."""
         self._size = await self._survey.size()
+        await self._survey.read_feed_order()
         for part in await self._survey.parts(self._opportunities_at_once):
             accounts = Accounts()
             self._epochs.clear()
+            await self._check_sellers(part)
             await self._check_opportunities(part, accounts)
             await self._check_lists(part)
             await self._check_leases(part)
             await self._check_bookings(part, accounts)
 
-    # Opportunities and pools, and who holds them
+    # Sellers, Opportunities and pools, and who holds them
+
+    async def _check_sellers(self, part: int | None) -> None:
+        async for names in self._names("Sellers", "seller", part):
+            await self._survey.read_sellers(names)
+            self._report.checked["read"] += len(names)
 
     async def _check_opportunities(self, part: int | None, accounts: Accounts) -> None:
         async for names in self._names("Opportunities", "opp", part):
             new = [name for name in dict.fromkeys(names) if name.rest not in self._epochs]
+            await self._survey.read_opportunities(new)
             audits = await asyncio.gather(*(self._audit(name) for name in new))
             for name, audit in zip(new, audits, strict=True):
                 self._report.checked.update(("read", "booked", "leased", "due", "feed", "allowed"))

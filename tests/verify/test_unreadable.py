@@ -19,6 +19,45 @@ PLANTS: dict[str, Plant] = {
     ],
     "a number that is none": lambda s: [("HSET", s.opportunity(COURT), "booked", "many")],
     "a capacity that is none": lambda s: [("HSET", s.opportunity(COURT), "capacity", "two")],
+    **{
+        f"{field} that is {text!r}": lambda s, pair=(field, text): [
+            ("HSET", s.opportunity(CLASS), *pair),
+        ]
+        for field, text in [
+            ("capacity", "nan"),
+            ("capacity", "1_0"),
+            ("booked", "٣"),
+            ("leased", "9" * 30),
+            ("next", "soon"),
+            ("offer:o", "x"),
+            ("offers", "x"),
+            ("pools", "x"),
+            ("draws", "a\nb"),
+            ("id", "v1\n"),
+            ("type", "Event\x85"),
+            ("seller", "?"),
+            ("epoch", "x"),
+            ("modified", "x"),
+            ("mended", "x"),
+        ]
+    },
+    **{
+        f"a Seller's {field} that is {text!r}": lambda s, pair=(field, text): [
+            ("HSET", s.seller, *pair),
+        ]
+        for field, text in [
+            ("id", b"\xff"),
+            ("maximum_hold", "x\n"),
+            ("tax_mode", "\n"),
+            ("named", "9" * 20),
+        ]
+    },
+    "a Seller of another type": lambda s: [("DEL", s.seller), ("RPUSH", s.seller, "x")],
+    "an Opportunity without its id": lambda s: [("HDEL", s.opportunity(COURT), "id")],
+    "the feed's order of another type": lambda s: [("SET", s.feed_order, "x")],
+    "an Order of nobody": lambda s: [
+        ("HSET", f"{s.partition.name}:order:AAAAAAAAAAAAAAAA", "state", "deleted"),
+    ],
     "an id in another encoding": lambda s: [("HSET", s.opportunity(COURT), "id", b"\xff\xfe")],
     "a hold index of another type": lambda s: [
         ("DEL", s.holds(COURT)),
@@ -82,6 +121,13 @@ async def test_what_cannot_be_read_is_reported(scene, plant, repair):
     assert "leased" in found.checks
     assert all(line[:-1].isprintable() for line in found.lines)
     assert "Booking Partners" in found.report.table()
+
+
+async def test_fields_of_a_later_release_are_no_difference(scene):
+    """Two releases may run side by side, and what the older one does not know is left alone."""
+    for key in (scene.opportunity(COURT), scene.seller, scene.counts):
+        await scene.send("HSET", key, "later", "\n")
+    assert (await look(scene.desk)).lines == []
 
 
 @pytest.mark.parametrize("repair", [False, True])
