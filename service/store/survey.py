@@ -15,15 +15,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 from service.redis.errors import MisuseError
 from service.redis.nodes import Nodes
 from service.store.keys import FLOOR, SHORT, Keys, PartitionKeys, owner_of
+from service.store.replies import UNREADABLE
 from service.text import PRINTABLE
 
 T = TypeVar("T")
 
 PORTION: Final = 1000
 """Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""
-
-UNREADABLE: Final = (MisuseError, ValueError, ArithmeticError, LookupError)
-"""What is raised where a key has another type than it should, or a text that nobody wrote."""
 
 _SECONDS: Final = 1_000_000
 _OLDEST_MICROSECONDS: Final = 10**12

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mappin
 from typing import Final
 
 from service.store.auditor import HOLDS_LIMIT, Audit, Auditor, Bookings, Wrong
-from service.store.survey import PORTION, UNREADABLE, Lease, Name, Survey
+from service.store.replies import UNREADABLE
+from service.store.survey import PORTION, Lease, Name, Survey
 from service.verify import counts as counting
 from service.verify.bookings import Accounts, is_doubtful
 from service.verify.counts import Doubts, Surpluses, Tally
