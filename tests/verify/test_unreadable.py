@@ -12,6 +12,12 @@ from tests.verify.test_damage import HALL, Scene
 
 Plant = Callable[[Scene], list[tuple[str | int | bytes, ...]]]
 
+
+def having(id_: str, field: str, text: str | bytes) -> Plant:
+    """Plant a field of an Opportunity, or of its Seller."""
+    return lambda s: [("HSET", s.opportunity(id_) if id_ else s.seller, field, text)]
+
+
 PLANTS: dict[str, Plant] = {
     "an Opportunity of another type": lambda s: [
         ("DEL", s.opportunity(COURT)),
@@ -20,9 +26,7 @@ PLANTS: dict[str, Plant] = {
     "a number that is none": lambda s: [("HSET", s.opportunity(COURT), "booked", "many")],
     "a capacity that is none": lambda s: [("HSET", s.opportunity(COURT), "capacity", "two")],
     **{
-        f"{field} that is {text!r}": lambda s, pair=(field, text): [
-            ("HSET", s.opportunity(CLASS), *pair),
-        ]
+        f"{field} that is {text!r}": having(CLASS, field, text)
         for field, text in [
             ("capacity", "nan"),
             ("capacity", "1_0"),
@@ -42,9 +46,7 @@ PLANTS: dict[str, Plant] = {
         ]
     },
     **{
-        f"a Seller's {field} that is {text!r}": lambda s, pair=(field, text): [
-            ("HSET", s.seller, *pair),
-        ]
+        f"a Seller's {field} that is {text!r}": having("", field, text)
         for field, text in [
             ("id", b"\xff"),
             ("maximum_hold", "x\n"),
