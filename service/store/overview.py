@@ -406,8 +406,8 @@ class _Ledger(NamedTuple):
                 stored_text(text)
             for number in (self.capacity, self.booked, self.leased):
                 whole_number(number)
-            for number in (self.named, self.proposed, self.next):
-                whole_number(number or b"0")
+            for optional in (self.named, self.proposed, self.next):
+                whole_number(optional or b"0")
             return all(spaces > 0 for _, spaces in self.draws_on())
         except UNREADABLE:
             return False

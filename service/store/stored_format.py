@@ -6,11 +6,9 @@ import functools
 import re
 from typing import Final
 
-from redis.exceptions import ResponseError
-
 from service.redis.address import Location
 from service.redis.check import Commands, ServerCheck
-from service.redis.errors import MisuseError, UnusableServerError
+from service.redis.errors import ERROR_REPLIES, MisuseError, UnusableServerError
 
 SCHEMA: Final = 1
 """The version of the stored format, so that two releases never misread each other's keys."""
@@ -110,7 +108,7 @@ async def _claim(server: Commands, meta: str, field: str, value: int) -> int:
         if kept is None:
             await server.command("HSETNX", meta, field, value)
             kept = await server.command("HGET", meta, field)
-    except (MisuseError, ResponseError) as error:
+    except (MisuseError, *ERROR_REPLIES) as error:
         if "WRONGTYPE" not in str(error):
             raise
         kept = b""

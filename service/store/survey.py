@@ -16,7 +16,6 @@ from service.redis.errors import MisuseError
 from service.redis.nodes import Nodes
 from service.store.keys import FLOOR, SHORT, Keys, PartitionKeys, owner_of
 from service.store.replies import UNREADABLE
-from service.text import PRINTABLE
 
 T = TypeVar("T")
 
@@ -30,12 +29,13 @@ _OLDEST_MICROSECONDS: Final = 10**12
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at", b"gross"}
 _STATES: Final = {"proposed", "booked", "deleted"}
 _COLUMN_ENDS: Final = 4
+_TEXT: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 _COUNT: Final = r"[0-9]{1,15}"
 _TOTAL: Final = r"-?[0-9]{1,15}"
 _REF: Final = r"[\w-]+"
 _OPPORTUNITY: Final = {
-    "id": PRINTABLE,
-    "type": PRINTABLE,
+    "id": _TEXT,
+    "type": _TEXT,
     "seller": _REF,
     "capacity": _COUNT,
     "booked": _TOTAL,
@@ -47,7 +47,7 @@ _OPPORTUNITY: Final = {
     "epoch": _COUNT,
     "next": r"[0-9]{0,11}",
     "mended": r"[0-9]{1,17}",
-    "modified": rf"-?[0-9]{{1,19}}|=(?:{PRINTABLE})?",
+    "modified": rf"-?[0-9]{{1,19}}|=(?:{_TEXT})?",
     "offers": _COUNT,
     "returned": _COUNT,
     "pools": rf"{_REF}:[0-9]{{1,9}}(?: {_REF}:[0-9]{{1,9}})*",
@@ -55,12 +55,12 @@ _OPPORTUNITY: Final = {
 }
 """What the fields of an Opportunity's hash are, as `lua/shared/opportunity.lua` describes it; the
 fields of a later release are nobody's business."""
-_OFFER: Final = rf"[0-9]{{1,15}}(?:\t(?:{PRINTABLE})?)?"
+_OFFER: Final = rf"[0-9]{{1,15}}(?:\t(?:{_TEXT})?)?"
 _REGISTERED: Final = {"id", "type", "seller", "capacity", "booked", "leased"}
 """What is there of an Opportunity that has a capacity."""
 _LENGTH: Final = r"[0-9]{0,10}"
 _SELLER: Final = {
-    "id": PRINTABLE,
+    "id": _TEXT,
     "anonymous": _LENGTH,
     "named": _LENGTH,
     "proposal": _LENGTH,
@@ -68,7 +68,7 @@ _SELLER: Final = {
     "payment_window": _LENGTH,
     "maximum_spaces": _LENGTH,
     "maximum_leases": _LENGTH,
-    "tax_mode": rf"(?:{PRINTABLE})?",
+    "tax_mode": rf"(?:{_TEXT})?",
 }
 """The same of a Seller's, as `lua/shared/policy.lua` describes it."""
 _ORDER_NAME: Final = re.compile(rf"{_REF}\|[^|]+\|[0-9A-Fa-f-]{{36}}")

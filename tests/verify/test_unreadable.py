@@ -13,9 +13,9 @@ from tests.verify.test_damage import HALL, Scene
 Plant = Callable[[Scene], list[tuple[str | int | bytes, ...]]]
 
 
-def having(id_: str, field: str, text: str | bytes) -> Plant:
+def having(id_: str, field: str, text: object) -> Plant:
     """Plant a field of an Opportunity, or of its Seller."""
-    return lambda s: [("HSET", s.opportunity(id_) if id_ else s.seller, field, text)]
+    return lambda s: [("HSET", s.opportunity(id_) if id_ else s.seller, field, text)]  # type: ignore[list-item]
 
 
 PLANTS: dict[str, Plant] = {
