@@ -155,3 +155,21 @@ async def test_an_order_that_cannot_be_read_books_what_it_has_booked(scene, chan
         assert f"read of {order.decode() if isinstance(order, bytes) else order}" in found.lines[0]
         assert await scene.ledgers() == before
     assert f"booked of {CLASS}: an Order of its Seller" in "".join(found.lines)
+
+
+async def test_a_script_that_meets_what_cannot_be_read_leaves_no_half_of_a_change(scene):
+    """A delete gives back all that its Order has booked, or nothing."""
+    await scene.send("HSET", scene.opportunity(HALL), "booked", "9" * 18)
+    [order] = await scene.desk.raw_keys(f"*:order:*{scene.desk.key(4).uuid}")
+    keys = [order, scene.opportunity(CLASS), scene.opportunity(HALL)]
+    before = [sorted(await scene.send("HGETALL", key)) for key in keys]
+    with pytest.raises(Exception, match=r"cannot be read|failed"):
+        await scene.desk.ledger.delete(scene.desk.key(4))
+    assert [sorted(await scene.send("HGETALL", key)) for key in keys] == before
+
+
+async def test_a_lease_stands_though_its_count_cannot_be_read(scene):
+    """A count that is no number leaves no hold without its lease."""
+    await scene.send("HSET", scene.counts, "total", "x")
+    await scene.desk.quote(6, 1)
+    assert (await look(scene.desk)).checks == {"read"}
