@@ -15,7 +15,7 @@ Plant = Callable[[Scene], list[tuple[str | int | bytes, ...]]]
 
 def having(id_: str, field: str, text: object) -> Plant:
     """Plant a field of an Opportunity, or of its Seller."""
-    return lambda s: [("HSET", s.opportunity(id_) if id_ else s.seller, field, text)]  # type: ignore[list-item]
+    return lambda s: [("HSET", s.opportunity(id_) if id_ else s.seller, field, text)]  # type: ignore[list-item]  # whatever it is
 
 
 PLANTS: dict[str, Plant] = {
