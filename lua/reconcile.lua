@@ -33,6 +33,11 @@ if missing then
   return missing
 end
 
+for _, group in ipairs(groups) do
+  assert_totals(group)
+  read_held(group, lease)
+end
+
 local NO_KEY = -2
 local wrong = {}
 local function is_wrong(check, ref, found, right)
@@ -54,7 +59,6 @@ end
 local rightful = {}
 for _, group in ipairs(groups) do
   if group.known then
-    read_held(group, lease)
     local spaces = group.had
     -- For `hold` this Order has nothing of it yet: what it finds it does not count again.
     group.had = 0

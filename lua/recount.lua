@@ -21,18 +21,24 @@ local now, microseconds = clock()
 if tonumber(call('HGET', leases_key, 'mended') or 0) >= tonumber(seen) then
   return { 2 }
 end
+-- What is no number fails here, before the first write.
+local counts, left = read_hash(leases_key), {}
+local total = whole(counts.total or '0')
 -- It stays for a while though nothing may be left to count, so that what is sent again finds it mended.
 local last = now + 60
 for index = 3, #ARGV, 2 do
   local second, too_many = ARGV[index], tonumber(ARGV[index + 1])
-  local left = call('HINCRBY', leases_key, second, -too_many)
-  if left <= 0 then
+  left[second] = whole(counts[second] or '0') - too_many
+  surplus, last = surplus + too_many + min(0, left[second]), max(last, whole(second))
+end
+for second, count in pairs(left) do
+  if count > 0 then
+    call('HSET', leases_key, second, count)
+  else
     call('HDEL', leases_key, second)
   end
-  surplus, last = surplus + too_many + min(0, left), max(last, tonumber(second))
 end
-call('HINCRBY', leases_key, 'total', -surplus)
-call('HSET', leases_key, 'mended', instant(now, microseconds))
+call('HSET', leases_key, 'total', total - surplus, 'mended', instant(now, microseconds))
 call('HSETNX', leases_key, 'next', now + 1)
 call('EXPIREAT', leases_key, max(last, call('EXPIRETIME', leases_key)))
 return { 1 }

@@ -139,6 +139,8 @@ end
 if pools == '' then
   unset[#unset + 1] = 'pools'
 end
+-- First, since it fails where the key has another type.
+call('HSET', seller_key, 'id', seller_id)
 call_in_portions('HSET', group.key, set)
 call_in_portions('HDEL', group.key, unset)
 if (known.pools or '') ~= pools then
@@ -152,7 +154,6 @@ if (known.pools or '') ~= pools then
     call('HSET', groups[ref].key, 'draws', draws == '' and group.ref or draws .. ' ' .. group.ref)
   end
 end
-call('HSET', seller_key, 'id', seller_id)
 
 group.type = kind
 if known.capacity ~= capacity or known.type ~= kind then

@@ -45,11 +45,19 @@ local function end_all(key, holds_key)
   return dropped
 end
 
+-- What cannot be read keeps nothing else from being swept: it is looked at again later. `verify` says what it is.
+local AGAIN_SECONDS = 60
+local function put_off(ref)
+  call('ZADD', due_key, now + AGAIN_SECONDS, ref)
+end
+
 local ended, moved, groups = {}, {}, {}
 for index, ref in ipairs(ARGV) do
   local key, holds_key = KEYS[2 * index + 1], KEYS[2 * index + 2]
-  local dropped = end_all(key, holds_key)
-  if not dropped then
+  local is_read, dropped = pcall(end_all, key, holds_key)
+  if not is_read then
+    put_off(ref)
+  elseif not dropped then
     groups[#groups + 1] = { ref = ref, key = key, holds_key = holds_key }
   else
     ended[#ended + 1] = ref
@@ -66,9 +74,14 @@ for _, group in ipairs(groups) do
   if budget > 0 then
     read_totals(group)
     if group.known then
-      budget = budget - settle(group, now, budget)
-      -- It may have been listed for an expiry that is none any more.
-      settled[#settled + 1] = group
+      local is_read, one_by_one = pcall(settle, group, now, budget)
+      if is_read then
+        budget = budget - one_by_one
+        -- It may have been listed for an expiry that is none any more.
+        settled[#settled + 1] = group
+      else
+        put_off(group.ref)
+      end
     elseif tonumber(call('ZSCORE', due_key, group.ref) or now + 1) <= now then
       call('ZREM', feed_key, group.ref)
       local booked, draws = unpack(call('HMGET', group.key, 'booked', 'draws'))

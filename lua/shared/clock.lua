@@ -19,6 +19,14 @@ local function instant(seconds, microseconds)
   return digits(seconds * 1000000 + microseconds)
 end
 
+-- Returns a stored whole number: seconds, spaces, a count. It fails where there is none, or one beyond what Redis
+-- adds to and expires at, so that a script which reads before it writes leaves no half of a change.
+local function whole(text)
+  local number = #text < 16 and tonumber(string.match(text, '^%-?%d+$'))
+  assert(number, 'a stored number cannot be read')
+  return number
+end
+
 -- `unpack` fails near 8,000 values: a list of any length goes to Redis so many at a time, and comes
 -- from it so.
 local PORTION = 1000

@@ -35,7 +35,7 @@ local function read_lease(lease_key, now)
     return nil
   end
   local step, first, lasts, paid, owner = string.match(text, '^(%d) (%d+) (%d+) (%d+) ([^\f]+)')
-  local lease = { step = tonumber(step), first = tonumber(first), expires = first + lasts, owner = owner }
+  local lease = { step = tonumber(step), first = whole(first), expires = whole(first) + whole(lasts), owner = owner }
   if lease.expires <= now then
     call('DEL', lease_key)
     return nil
@@ -83,6 +83,10 @@ local function open_opportunities(groups, lines, due_key, feed_key, now, microse
   if missing then
     return missing
   end
+  for _, group in ipairs(groups) do
+    assert_totals(group)
+    whole(group.booked_text or '0')
+  end
   local settled, left = {}, MOST_DROPPED
   for _, group in ipairs(groups) do
     if group.next and group.next <= now and left > 0 then
@@ -108,7 +112,7 @@ local function read_held(group, lease)
     return
   end
   if mark == '#' then
-    group.had = tonumber(text)
+    group.had = whole(text)
   else
     for position, offer, price in string.gmatch(text, '([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)') do
       group.rows[#group.rows + 1] = { position, offer, price }

@@ -50,6 +50,22 @@ local function read_totals(group)
   take_totals(group, unpack(call('HMGET', group.key, unpack(fields))))
 end
 
+-- Returns the pools of a text, as {ref, spaces}.
+local function read_pools(text)
+  local pools = {}
+  for ref, spaces in string.gmatch(text, '(%S+):(%d+)') do
+    pools[#pools + 1] = { ref = ref, spaces = whole(spaces) }
+  end
+  return pools
+end
+
+-- Fails where a total that is to change is no number: later it would leave half of a change.
+local function assert_totals(group)
+  if group.known then
+    assert(group.leased and group.capacity and group.named and group.proposed, 'a total cannot be read')
+  end
+end
+
 -- Reads the hash of an Opportunity into `group`, with the offers that its OrderItems name.
 local function read_opportunity(group)
   local names, column = {
@@ -62,6 +78,7 @@ local function read_opportunity(group)
     end
   end
   local values = call('HMGET', group.key, unpack(names))
+  group.booked_text = values[8]
   if not take_totals(group, unpack(values, 1, 7)) then
     return
   end
@@ -69,9 +86,7 @@ local function read_opportunity(group)
   group.offers_known, group.id = values[10], values[11]
   group.pools_text = values[12] or ''
   if values[12] then
-    for ref, spaces in string.gmatch(group.pools_text, '(%S+):(%d+)') do
-      group.pools[#group.pools + 1] = { ref = ref, spaces = tonumber(spaces) }
-    end
+    group.pools = read_pools(values[12])
   end
   for offer, index in pairs(column) do
     if values[index] then
@@ -155,6 +170,7 @@ local function settle(group, now, most)
   if not group.next or group.next > now then
     return 0
   end
+  assert_totals(group)
   local one_by_one = 0
   local dropped = drop_all(group.holds_key, now)
   if dropped then

@@ -39,10 +39,7 @@ end
 -- {position, offer, price, item, status}.
 local function read_order_line(line)
   local kind, id, pools_text, text = string.match(line, '^([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)(.*)$')
-  local head, pools, rows = kind .. '\t' .. id .. '\t' .. pools_text, {}, {}
-  for ref, spaces in string.gmatch(pools_text, '(%S+):(%d+)') do
-    pools[#pools + 1] = { ref = ref, spaces = tonumber(spaces) }
-  end
+  local head, pools, rows = kind .. '\t' .. id .. '\t' .. pools_text, read_pools(pools_text), {}
   for position, offer, price, item, status in
     string.gmatch(text, '\n([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)')
   do

@@ -17,7 +17,9 @@ end
 local function read_policy(seller_key, names, defaults)
   local values = call('HMGET', seller_key, unpack(names))
   for index, default in ipairs(defaults) do
-    values[index] = tonumber(values[index] or nil) or default
+    -- What is longer is no policy, and Redis would not let a lease expire so late, half of which is written by then.
+    local text = values[index] or ''
+    values[index] = #text < 13 and tonumber(string.match(text, '^%d+$')) or default
   end
   return unpack(values)
 end
@@ -104,8 +106,8 @@ local function refuse_lease(leases_key, most, now)
   return count >= most and { -3, first_expiry(leases_key, now) - now } or nil
 end
 
--- Moves a lease from the second at which it was to expire to another; nil is no lease.
-local function recount_lease(leases_key, now, before, after)
+-- Moves a lease between the seconds of the counts; nil is no lease.
+local function move_count(leases_key, now, before, after)
   if before == after then
     return
   end
@@ -124,6 +126,12 @@ local function recount_lease(leases_key, now, before, after)
   if not before or not after then
     call('HINCRBY', leases_key, 'total', after and 1 or -1)
   end
+end
+
+-- Moves a lease from the second at which it was to expire to another; nil is no lease. The lease is written by
+-- then, and stands though its count cannot be read: `verify` says so.
+local function recount_lease(leases_key, now, before, after)
+  pcall(move_count, leases_key, now, before, after)
 end
 
 -- Remembers when a lease that a call ended was first leased: until it would have expired, one that is

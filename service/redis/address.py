@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
@@ -15,8 +15,9 @@ from service.redis.errors import UnusableServerError
 
 CLIENT_NAME: Final = "lease-service"
 
-_URL: Final = re.compile(r"(?P<base>rediss?|unix)(\+(?P<kind>sentinel|cluster))?://(?P<rest>.*)")
-_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:(?P<port>\d{1,5}))?")
+_URL: Final = re.compile(r"(?P<base>rediss?|unix)(\+(?P<kind>sentinel|cluster))?://(?P<rest>.+)")
+_DATABASE: Final = re.compile(r"(0|[1-9][0-9]{0,8})?")
+_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:(?P<port>[0-9]{1,5}))?")
 _PORTS: Final = {"sentinel": 26379, "cluster": 6379}
 _CONNECTION_SETTINGS: Final = {
     "client_name": CLIENT_NAME,
@@ -107,7 +108,7 @@ class Location(NamedTuple):
             UnusableServerError: It is none of these.
 
         """
-        match = _URL.fullmatch(url)
+        match = _URL.fullmatch(url) if url.isprintable() else None
         if match is None or (match["base"] == "unix" and match["kind"]):
             raise UnusableServerError(
                 f"LEASE_REDIS_URL {redact(url)} is not supported: start it with redis://,"
@@ -116,12 +117,14 @@ class Location(NamedTuple):
         try:
             if match["kind"]:
                 return cls._read_several(*match.group("kind", "base", "rest"))
+            _check_place(url)
             servers = Connector(url)
         except (TypeError, ValueError):
             # redis-py's message may quote a part of the password.
             raise UnusableServerError(
-                f"LEASE_REDIS_URL {redact(url)} cannot be read: correct its hosts, ports or"
-                " options, and percent-encode special characters in the password."
+                f"LEASE_REDIS_URL {redact(url)} cannot be read: correct its hosts, ports,"
+                " path, database or options, and percent-encode special characters in the"
+                " password."
             ) from None
         return cls("", servers, servers, (), "")
 
@@ -134,6 +137,7 @@ class Location(NamedTuple):
         if bool(name) != (kind == "sentinel"):
             raise ValueError(name)
         options = dict(parse_qsl(query, strict_parsing=bool(query)))
+        _check_database(options.get("db", ""))
         if kind == "cluster" and options.get("db", "0") != "0":
             raise ValueError("a cluster has one database")
         own = {key: options.pop(f"sentinel_{key}", None) for key in ("username", "password")}
@@ -154,7 +158,26 @@ def redact(url: str) -> str:
     if not separator or "@" in options:
         return "***"
     _, at, host = place.rpartition("@")
-    return f"{scheme}://{at and '***@'}{host}"
+    shown = f"{scheme}://{at and '***@'}{host}"
+    return shown if shown.isprintable() else shown.encode("unicode_escape").decode()
+
+
+def _check_place(url: str) -> None:
+    """Refuse what redis-py would read as the default."""
+    place = urlsplit(url)
+    _check_database(dict(parse_qsl(place.query)).get("db", ""))
+    if place.scheme != "unix":
+        _check_database(place.path[1:])
+    elif not place.path:
+        raise ValueError("no path")
+    if place.port == 0:
+        raise ValueError("no port")
+
+
+def _check_database(text: str) -> None:
+    # redis-py takes 0 for what is no number, and whatever Python takes for one.
+    if not _DATABASE.fullmatch(text):
+        raise ValueError("not a database")
 
 
 def _address(text: str, port: int) -> Address:

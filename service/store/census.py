@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from service.redis.errors import StoreError
+from service.redis.errors import MisuseError, StoreError
 from service.redis.nodes import Nodes
 from service.store.keys import FLOOR, Keys, PartitionKeys
 from service.store.overview import OpportunityRow, Overview
@@ -142,17 +142,23 @@ class Censuses:
         cursor: bytes | int = 0
         while True:
             # A scan misses nothing that moves meanwhile, but may meet it twice.
-            cursor, pairs = await self._nodes.of(keys.name).command(
-                "ZSCAN", keys.feed, cursor, "COUNT", PORTION
-            )
+            try:
+                cursor, pairs = await self._nodes.of(keys.name).command(
+                    "ZSCAN", keys.feed, cursor, "COUNT", PORTION
+                )
+            except MisuseError:
+                return []  # it has another type, as `verify` says
             refs |= dict.fromkeys(pairs[::2])
             if not int(cursor):
-                return [ref.decode() for ref in refs if ref != FLOOR]
+                return [ref.decode(errors="backslashreplace") for ref in refs if ref != FLOOR]
 
 
 def _parse(text: bytes) -> Census:
-    at, *counts = text.split()
-    return Census(float(at), *map(int, counts))
+    try:
+        at, *counts = text.split()
+        return Census(float(at), *map(int, counts))
+    except (ValueError, TypeError):
+        return Census(0)
 
 
 def _portions(refs: Sequence[str]) -> Iterator[Sequence[str]]:

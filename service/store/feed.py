@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import structlog
+
+from service.redis.call import Part
 from service.redis.nodes import Node, Nodes, earliest_microseconds
 from service.store.keys import FLOOR, Keys, PartitionKeys
+from service.store.replies import UNREADABLE, stored_text, whole_number
 
 _FIRST_CHUNK: Final = 16
 """Entries that are read ahead of each partition: twice its share of a page of 500, of 64."""
+
+_LOGGED: Final = 1000
+"""Keys that are logged once as unreadable: no more are remembered."""
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _SPACES: Final = ("capacity", "booked", "leased")
 
@@ -52,13 +62,13 @@ class _Place(NamedTuple):
 class _Hash(NamedTuple):
     """What the feed needs of an Opportunity's hash; `lua/` describes it."""
 
-    id: bytes
-    type: bytes
-    seller: bytes
+    id: bytes | None
+    type: bytes | None
+    seller: bytes | None
     pools: bytes | None
     capacity: bytes | None
-    booked: bytes
-    leased: bytes
+    booked: bytes | None
+    leased: bytes | None
 
     def draws_on(self) -> list[tuple[str, int]]:
         """Return the name of each of its pools, and how many of the pool's spaces one takes."""
@@ -90,7 +100,8 @@ class _Partition:
             "WITHSCORES",
         )
         for ref, modified in zip(pairs[::2], pairs[1::2], strict=True):
-            cursor = Cursor(int(modified), ref.decode())
+            # What is not UTF-8 is nobody's, and is left out when it is looked up.
+            cursor = Cursor(int(float(modified)), ref.decode(errors="backslashreplace"))
             if cursor > self._after and ref != FLOOR:
                 self.ahead.append(cursor)
                 self._after = cursor
@@ -107,6 +118,7 @@ class Feed:
         self._nodes = nodes
         self._keys = Keys(key_prefix, partitions)
         self._partitions = self._keys.partitions()
+        self._unreadable = set[str]()
 
     def id(self, seller: str, opportunity: str) -> str:
         """Return the id that a Seller's Opportunity has in the feed."""
@@ -126,9 +138,9 @@ class Feed:
         order = self._keys.feed_order
         now, floor = await asyncio.gather(
             earliest_microseconds(self._nodes),
-            self._nodes.of(order).command("ZSCORE", order, FLOOR),
+            self._read(order, "ZSCORE", FLOOR),
         )
-        behind_floor = 0 if floor is None else int(floor) + 1
+        behind_floor = 0 if floor is None else int(float(floor)) + 1
         return Cursor(max(now - self._nodes.clock_margin_microseconds, behind_floor))
 
     async def read(self, after: Cursor, limit: int) -> list[FeedEntry]:
@@ -145,28 +157,62 @@ class Feed:
         # What changes while the partitions are read, one after the other, comes behind this
         # instant: nothing can slip in between two entries that were read.
         end = await self.end()
-        sources = [
-            _Partition(self._nodes.of(keys.name), keys, after, end) for keys in self._partitions
-        ]
-        await asyncio.gather(*(source.read_ahead(_FIRST_CHUNK) for source in sources))
-        return await self._entries(await _merge(sources, limit))
+        while True:
+            sources = [
+                _Partition(self._nodes.of(keys.name), keys, after, end)
+                for keys in self._partitions
+            ]
+            await asyncio.gather(*(self._read_ahead(source) for source in sources))
+            places = await _merge(sources, limit)
+            entries = await self._entries(places)
+            # A page without entries is the last one, so it must not be one that was left out.
+            if entries or len(places) < limit:
+                return entries
+            after = places[-1].cursor
+
+    async def _read_ahead(self, source: _Partition) -> None:
+        with self._reading(source.keys.feed):
+            await source.read_ahead(_FIRST_CHUNK)
 
     async def _entries(self, places: Sequence[_Place]) -> list[FeedEntry]:
-        """Return the Opportunities at these places, as they stand."""
-        hashes = await asyncio.gather(
-            *(self._hget(keys.opportunity(cursor.id), _Hash._fields) for cursor, keys in places)
-        )
-        found = [(place, _Hash(*values)) for place, values in zip(places, hashes, strict=True)]
+        """Return the Opportunities at these places, as they stand; not what cannot be read."""
+        names = [keys.opportunity(cursor.id) for cursor, keys in places]
+        hashes = await asyncio.gather(*(self._hget(key, _Hash._fields) for key in names))
+        found: list[tuple[_Place, _Hash]] = []
         wanted: dict[str, Sequence[str]] = {}
-        for (_, keys), opportunity in found:
-            wanted[keys.seller(opportunity.seller.decode())] = ("id",)
-            wanted |= {keys.opportunity(pool): _SPACES for pool, _ in opportunity.draws_on()}
+        for place, name, values in zip(places, names, hashes, strict=True):
+            with self._reading(name):
+                opportunity = _Hash(*values)
+                keys = place.keys
+                pools = {keys.opportunity(pool): _SPACES for pool, _ in opportunity.draws_on()}
+                wanted |= {keys.seller(stored_text(opportunity.seller)): ("id",), **pools}
+                found.append((place, opportunity))
         answers = await asyncio.gather(*(self._hget(key, wanted[key]) for key in wanted))
         known = dict(zip(wanted, answers, strict=True))
-        return [_entry(place, opportunity, known) for place, opportunity in found]
+        entries = []
+        for place, opportunity in found:
+            with self._reading(place.keys.opportunity(place.cursor.id)):
+                entries.append(_entry(place, opportunity, known))
+        return entries
 
-    def _hget(self, key: str, fields: Iterable[str]) -> asyncio.Future[list[Any]]:
-        return self._nodes.of(key).command("HMGET", key, *fields)
+    async def _hget(self, key: str, fields: Sequence[str]) -> list[Any]:
+        return await self._read(key, "HMGET", *fields) or [None] * len(fields)
+
+    async def _read(self, key: str, verb: str, *words: Part) -> Any:  # noqa: ANN401 - a reply
+        """Return what a key says; None where it has another type."""
+        with self._reading(key):
+            return await self._nodes.of(key).command(verb, key, *words)
+        return None
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """Leave out what cannot be read, and log it once: `verify` says more."""
+        try:
+            yield
+        except UNREADABLE:
+            if key not in self._unreadable and len(self._unreadable) < _LOGGED:
+                self._unreadable.add(key)
+                _log.warning("feed.unreadable", key=key)
 
 
 async def _merge(sources: Sequence[_Partition], limit: int) -> list[_Place]:
@@ -197,17 +243,18 @@ def _entry(
     free += [
         _free(*known[keys.opportunity(pool)]) // spaces for pool, spaces in opportunity.draws_on()
     ]
-    seller = known[keys.seller(opportunity.seller.decode())][0] or b""
+    seller = known[keys.seller(stored_text(opportunity.seller))][0] or b""
     return FeedEntry(
         place.cursor,
         seller.decode(),
-        opportunity.id.decode(),
-        opportunity.type.decode(),
-        None if opportunity.capacity is None else int(opportunity.capacity),
+        stored_text(opportunity.id),
+        stored_text(opportunity.type),
+        None if opportunity.capacity is None else whole_number(opportunity.capacity),
         min(free),
     )
 
 
 def _free(capacity: bytes | None, booked: bytes | None, leased: bytes | None) -> int:
     """Return how many spaces nobody has (contract, rule 1, last sentence)."""
-    return max(0, int(capacity or 0) - int(booked or 0) - int(leased or 0))
+    total, *taken = (whole_number(spaces or b"0") for spaces in (capacity, booked, leased))
+    return max(0, total - sum(taken))

@@ -6,7 +6,9 @@ It only reads, in bounded portions: what exists is found by the feeds and the du
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -14,8 +16,10 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from service.redis.call import Part, Reply
+from service.redis.errors import MisuseError
 from service.redis.nodes import Nodes, earliest_microseconds
 from service.store.keys import FLOOR, POOL, Keys, PartitionKeys, owner_of
+from service.store.replies import UNREADABLE, stored_text, whole_number
 
 # Holds of one Opportunity that have expired and are not settled yet: more wait for the sweeper.
 _UNSETTLED: Final = 1000
@@ -110,7 +114,7 @@ class _Hold(NamedTuple):
     ) -> _Hold:
         """Read a member, as `lua/shared/opportunity.lua` describes it."""
         [(spaces, kind, holder)] = _MEMBER.findall(member.decode())
-        return cls(place, seller, opportunity, int(spaces), kind, holder, int(expires))
+        return cls(place, seller, opportunity, int(spaces), kind, holder, int(float(expires)))
 
     def row(self, lease: bytes) -> HoldRow:
         """Return it with the Booking Partner and UUID that its lease, or the head of it, names."""
@@ -139,10 +143,11 @@ class Overview:
             limit: How many at most.
 
         """
-        clock, *counts = await asyncio.gather(
+        clock, *found = await asyncio.gather(
             self.clock(),
             *(self._command(keys, "ZCARD", keys.feed) for keys in self._partitions),
         )
+        counts = [count or 0 for count in found]
         shares = [
             (keys, share)
             for keys, share in zip(self._partitions, _shares(counts, limit), strict=True)
@@ -152,9 +157,9 @@ class Overview:
             *(self._command(keys, "ZREVRANGE", keys.feed, 0, share - 1) for keys, share in shares)
         )
         places = [
-            _Place(keys, ref.decode())
-            for (keys, _), found in zip(shares, refs, strict=True)
-            for ref in found
+            _Place(keys, ref.decode(errors="backslashreplace"))
+            for (keys, _), told in zip(shares, refs, strict=True)
+            for ref in told or ()
             if ref != FLOOR
         ]
         rows = [row for row in await self._rows(places, clock) if row]
@@ -179,7 +184,7 @@ class Overview:
             self._command(place.partition, "ZCOUNT", holds_key, f"({int(clock)}", "+inf"),
         )
         held = [_Hold.parse(place, seller, id_, *member) for member in members]
-        return Detail(clock, row, await self._named(held), count)
+        return Detail(clock, row, await self._named(held), count or 0)
 
     async def find(self, sellers: Iterable[str], id_: str) -> list[OpportunityRow]:
         """Return the Opportunities of these Sellers that have this `@id`."""
@@ -228,14 +233,18 @@ class Overview:
                 )
             ),
         )
-        return [row for row in rows if row], sum(counts)
+        return [row for row in rows if row], sum(count or 0 for count in counts)
 
     async def clock(self) -> float:
         """Return Redis's clock in seconds since 1970; with several nodes, the slowest one's."""
         return await earliest_microseconds(self._nodes) / 1_000_000
 
-    def _command(self, keys: PartitionKeys, *parts: Part) -> asyncio.Future[Reply]:
-        return self._nodes.of(keys.name).command(*parts)
+    async def _command(self, keys: PartitionKeys, *parts: Part) -> Reply:
+        """Return what Redis says; None where a key has another type than it should."""
+        try:
+            return await self._nodes.of(keys.name).command(*parts)
+        except MisuseError:
+            return None
 
     def _place(self, seller: str, id_: str) -> _Place:
         return _Place(self._keys.seller(seller).partition, self._keys.ref(seller, id_))
@@ -247,7 +256,8 @@ class Overview:
             *("ZRANGEBYSCORE", place.partition.holds(place.ref), f"({int(clock)}", "+inf"),
             *("WITHSCORES", "LIMIT", 0, limit),
         )
-        return _pairs(flat)
+        # One that cannot be read is nobody's.
+        return [pair for pair in _pairs(flat or ()) if _is_hold(*pair)]
 
     async def _by_due(self, portion: int) -> AsyncIterator[tuple[float, _Place]]:
         """Yield what is due in any partition, and when, the earliest first."""
@@ -259,15 +269,15 @@ class Overview:
             flat = await self._command(
                 keys, "ZRANGE", keys.due, start, start + count - 1, "WITHSCORES"
             )
-            left[number] = len(flat) // 2
+            left[number] = len(flat or ()) // 2
             done[number] += left[number]
-            for ref, due in _pairs(flat):
+            for ref, due in _pairs(flat or ()):
                 heapq.heappush(ahead, (float(due), ref, number))
 
         await asyncio.gather(*(read_on(number, portion) for number in range(len(done))))
         while ahead:
             due, ref, number = heapq.heappop(ahead)
-            yield due, _Place(self._partitions[number], ref.decode())
+            yield due, _Place(self._partitions[number], ref.decode(errors="backslashreplace"))
             left[number] -= 1
             if not left[number]:
                 await read_on(number, _PORTION)
@@ -292,7 +302,11 @@ class Overview:
                 for keys in (hold.place.partition,)
             )
         )
-        return [hold.row(head) for hold, head in zip(holds, heads, strict=True) if head]
+        rows = []
+        for hold, head in zip(holds, heads, strict=True):
+            with contextlib.suppress(*UNREADABLE):
+                rows.extend([hold.row(head)] if head else [])
+        return rows
 
     async def _rows(self, places: Sequence[_Place], clock: float) -> list[OpportunityRow | None]:
         """Return the ledger of Opportunities, in their order; None where one is not registered."""
@@ -317,7 +331,7 @@ class Overview:
         ]
 
     async def _ledgers(self, places: Iterable[_Place]) -> dict[_Place, _Ledger]:
-        """Return what Redis has of Opportunities; those that are not registered are left out."""
+        """Return what Redis has of Opportunities that are registered and can be read."""
         wanted = list(places)
         found = await asyncio.gather(
             *(
@@ -325,11 +339,12 @@ class Overview:
                 for keys, ref in wanted
             )
         )
-        return {
+        ledgers = {
             place: _Ledger(place, *values)
             for place, values in zip(wanted, found, strict=True)
-            if values[0] is not None
+            if values and values[0] is not None
         }
+        return {place: ledger for place, ledger in ledgers.items() if ledger.is_readable}
 
     async def _sellers(self, ledgers: Iterable[_Ledger]) -> dict[bytes, str]:
         """Return the `@id` of the Sellers of Opportunities, by what names them in keys."""
@@ -340,7 +355,10 @@ class Overview:
                 for ref, partition in keys.items()
             )
         )
-        return {ref: id_.decode() for ref, id_ in zip(keys, ids, strict=True)}
+        return {
+            ref: (id_ or b"").decode(errors="backslashreplace")
+            for ref, id_ in zip(keys, ids, strict=True)
+        }
 
     async def _expired(
         self, ledgers: Iterable[_Ledger], clock: float
@@ -359,7 +377,7 @@ class Overview:
         )
         expired = defaultdict[_Place, Counter[str]](Counter)
         for place, members in zip(places, found, strict=True):
-            for member in members:
+            for member in filter(_is_hold, members or ()):
                 hold = _Hold.parse(place, "", "", member, b"0")
                 expired[place][hold.kind] += hold.spaces
         return expired
@@ -379,6 +397,20 @@ class _Ledger(NamedTuple):
     proposed: bytes | None
     next: bytes | None
     pools: bytes | None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its texts and numbers are such."""
+        try:
+            for text in (self.id, self.type, self.seller):
+                stored_text(text)
+            for number in (self.capacity, self.booked, self.leased):
+                whole_number(number)
+            for optional in (self.named, self.proposed, self.next):
+                whole_number(optional or b"0")
+            return all(spaces > 0 for _, spaces in self.draws_on())
+        except UNREADABLE:
+            return False
 
     def draws_on(self) -> list[tuple[_Place, int]]:
         """Return the pools, and how many of their spaces each of its own takes."""
@@ -407,6 +439,13 @@ class _Ledger(NamedTuple):
 
 
 _FIELDS: Final = _Ledger._fields[1:]
+
+
+def _is_hold(member: bytes, expires: bytes = b"0") -> bool:
+    try:
+        return bool(_MEMBER.match(member.decode())) and float(expires) < math.inf
+    except ValueError:
+        return False
 
 
 def _shares(counts: Sequence[int], limit: int) -> list[int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
+
+from service.redis.errors import MisuseError
 
 _ORDER_FIELDS: Final = ("state", "status", "digest", "at", "gross")
 
@@ -181,3 +184,23 @@ def order_record(flat: Sequence[bytes]) -> OrderRecord:
     items.sort(key=lambda item: item.position)
     is_gross = fields.get("gross") == "1"
     return OrderRecord(fields.get("state", ""), fields.get("status", ""), is_gross, items)
+
+
+UNREADABLE: Final = (MisuseError, ValueError, ArithmeticError, LookupError)
+"""What is raised where a key has another type than it should, or a text that nobody wrote."""
+
+_NUMBER: Final = re.compile(rb"-?\d{1,15}")
+
+
+def whole_number(stored: bytes | None) -> int:
+    """Return a number as the scripts store it; ValueError: it is none."""
+    if stored is None or not _NUMBER.fullmatch(stored):
+        raise ValueError(stored)
+    return int(stored)
+
+
+def stored_text(stored: bytes | None) -> str:
+    """Return a text as the scripts store it; ValueError: there is none, or in another encoding."""
+    if stored is None:
+        raise ValueError(stored)
+    return stored.decode()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Final
 
 from service.redis.address import Location
 from service.redis.check import Commands, ServerCheck
-from service.redis.errors import UnusableServerError
+from service.redis.errors import ERROR_REPLIES, MisuseError, UnusableServerError
 
 SCHEMA: Final = 1
 """The version of the stored format, so that two releases never misread each other's keys."""
+
+_NUMBER: Final = re.compile(rb"\d{1,9}")
 
 COMMANDS: Final = (
     "HSETNX {key} field value",
@@ -79,6 +82,7 @@ async def claim_keys(server: Commands, *, key_prefix: str, partitions: int) -> N
 
     Raises:
         UnusableServerError: With one line that says what to change.
+        StoreError: The server does not answer.
 
     """
     meta = f"{key_prefix}:meta"
@@ -98,9 +102,19 @@ async def claim_keys(server: Commands, *, key_prefix: str, partitions: int) -> N
 
 async def _claim(server: Commands, meta: str, field: str, value: int) -> int:
     """Return what a field is, and write it if it is not there: the first of several decides."""
-    # A server that is full is still read.
-    kept = await server.command("HGET", meta, field)
-    if kept is None:
-        await server.command("HSETNX", meta, field, value)
+    try:
+        # A server that is full is still read.
         kept = await server.command("HGET", meta, field)
+        if kept is None:
+            await server.command("HSETNX", meta, field, value)
+            kept = await server.command("HGET", meta, field)
+    except (MisuseError, *ERROR_REPLIES) as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        kept = b""
+    if not _NUMBER.fullmatch(kept):
+        raise UnusableServerError(
+            f"The key {meta} does not say the {field} of what is stored: restore it from a backup,"
+            " or set another LEASE_KEY_PREFIX."
+        )
     return int(kept)

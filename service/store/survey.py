@@ -14,15 +14,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from service.redis.errors import MisuseError
 from service.redis.nodes import Nodes
-from service.store.keys import SHORT, Keys, PartitionKeys, owner_of
+from service.store.keys import FLOOR, SHORT, Keys, PartitionKeys, owner_of
+from service.store.replies import UNREADABLE
 
 T = TypeVar("T")
 
 PORTION: Final = 1000
 """Keys that one step of a SCAN looks at: less than a millisecond of Redis's time."""
-
-UNREADABLE: Final = (MisuseError, ValueError, ArithmeticError, LookupError)
-"""What is raised where a key has another type than it should, or a text that nobody wrote."""
 
 _SECONDS: Final = 1_000_000
 _OLDEST_MICROSECONDS: Final = 10**12
@@ -31,6 +29,54 @@ _OLDEST_MICROSECONDS: Final = 10**12
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at", b"gross"}
 _STATES: Final = {"proposed", "booked", "deleted"}
 _COLUMN_ENDS: Final = 4
+_TEXT: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+_COUNT: Final = r"[0-9]{1,15}"
+_TOTAL: Final = r"-?[0-9]{1,15}"
+_REF: Final = r"[\w-]+"
+_OPPORTUNITY: Final = {
+    "id": _TEXT,
+    "type": _TEXT,
+    "seller": _REF,
+    "capacity": _COUNT,
+    "booked": _TOTAL,
+    "leased": _TOTAL,
+    "before": _TOTAL,
+    "allowed": _COUNT,
+    "named": _TOTAL,
+    "proposed": _TOTAL,
+    "epoch": _COUNT,
+    "next": r"[0-9]{0,11}",
+    "mended": r"[0-9]{1,17}",
+    "modified": rf"-?[0-9]{{1,19}}|=(?:{_TEXT})?",
+    "offers": _COUNT,
+    "returned": _COUNT,
+    "pools": rf"{_REF}:[0-9]{{1,9}}(?: {_REF}:[0-9]{{1,9}})*",
+    "draws": rf"(?:{_REF}(?: {_REF})*)?",
+}
+"""What the fields of an Opportunity's hash are, as `lua/shared/opportunity.lua` describes it; the
+fields of a later release are nobody's business."""
+_OFFER: Final = rf"[0-9]{{1,15}}(?:\t(?:{_TEXT})?)?"
+_REGISTERED: Final = {"id", "type", "seller", "capacity", "booked", "leased"}
+"""What is there of an Opportunity that has a capacity."""
+_LENGTH: Final = r"[0-9]{0,10}"
+_SELLER: Final = {
+    "id": _TEXT,
+    "anonymous": _LENGTH,
+    "named": _LENGTH,
+    "proposal": _LENGTH,
+    "maximum_hold": _LENGTH,
+    "payment_window": _LENGTH,
+    "maximum_spaces": _LENGTH,
+    "maximum_leases": _LENGTH,
+    "tax_mode": rf"(?:{_TEXT})?",
+}
+"""The same of a Seller's, as `lua/shared/policy.lua` describes it."""
+_ORDER_NAME: Final = re.compile(rf"{_REF}\|[^|]+\|[0-9A-Fa-f-]{{36}}")
+
+_SECOND: Final = re.compile(rb"[1-9]\d{0,10}")
+_NUMBER: Final = re.compile(rb"-?\d{1,15}")
+"""What the scripts count with: no more digits, which Redis could not add to, or expire at."""
+_COUNTED: Final = {b"total", b"next"}
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
 _LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL)
 _KINDS: Final = {b"1": "a", b"2": "n", b"3": "p"}
@@ -136,7 +182,8 @@ class Survey:
         self._unreadable = unreadable
         self._nodes = nodes
         self._prefix = key_prefix
-        self._partitions = Keys(key_prefix, partitions).partitions()
+        keys = Keys(key_prefix, partitions)
+        self._partitions, self._feed_order = keys.partitions(), keys.feed_order
         self._key = re.compile(rf"{re.escape(key_prefix)}:\{{(\d+)\}}:(\w+):(.*)", re.DOTALL)
 
     async def clocks(self) -> list[int]:
@@ -178,7 +225,7 @@ class Survey:
         """Yield the keys of a kind in portions, one for each step: it may be empty.
 
         Args:
-            kind: `opp`, `holds`, `lease`, `leases` or `order`.
+            kind: `opp`, `seller`, `holds`, `lease`, `leases` or `order`.
             part: The partition, or None for all.
 
         """
@@ -198,6 +245,22 @@ class Survey:
                 yield [name for name in names if name]
                 if cursor == b"0":
                     break
+
+    async def read_opportunities(self, names: Sequence[Name]) -> None:
+        """Read every field of these Opportunities, and say which hash cannot be read."""
+        await asyncio.gather(
+            *(self._read(_opportunity, "HGETALL", n.keys.opportunity(n.rest)) for n in names)
+        )
+
+    async def read_sellers(self, names: Sequence[Name]) -> None:
+        """Read every field of these Sellers, and say which hash cannot be read."""
+        await asyncio.gather(
+            *(self._read(_seller, "HGETALL", n.keys.seller(n.rest)) for n in names)
+        )
+
+    async def read_feed_order(self) -> None:
+        """Read how far the feeds can be read, and say if nobody can."""
+        await self._read(_score, "ZSCORE", self._feed_order, FLOOR)
 
     async def holds(self, name: Name) -> AsyncIterator[list[Hold]]:
         """Yield the holds of an Opportunity in portions; those that expired may be among them."""
@@ -328,7 +391,7 @@ def _text(raw: bytes) -> str:
 
 
 def _score(raw: bytes) -> int:
-    return int(float(raw))
+    return int(float(raw.decode()))
 
 
 def _pair(pair: tuple[bytes, bytes]) -> tuple[str, int]:
@@ -336,7 +399,35 @@ def _pair(pair: tuple[bytes, bytes]) -> tuple[str, int]:
 
 
 def _counts(flat: Sequence[bytes]) -> dict[str, int]:
-    return {name.decode(): int(count) for name, count in _fields(flat).items()}
+    counts = {}
+    for name, count in _fields(flat).items():
+        is_second = _SECOND.fullmatch(name)
+        if not (is_second or name in _COUNTED) and name[:1].isalpha():
+            continue  # a later release's
+        if not (is_second or name in _COUNTED) or not _NUMBER.fullmatch(count):
+            raise ValueError(name)
+        counts[name.decode()] = int(count)
+    return counts
+
+
+def _check_fields(patterns: Mapping[str, str], fields: Mapping[str, str]) -> None:
+    """Raise ValueError where a field is not as its pattern says; unknown fields are."""
+    for name, text in fields.items():
+        pattern = _OFFER if name.startswith("offer:") else patterns.get(name)
+        if pattern and not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(name)
+
+
+def _opportunity(flat: Sequence[bytes]) -> None:
+    fields = {name.decode(): text.decode() for name, text in _fields(flat).items()}
+    _check_fields(_OPPORTUNITY, fields)
+    if "capacity" in fields and not fields.keys() >= _REGISTERED:
+        raise ValueError(fields)
+
+
+def _seller(flat: Sequence[bytes]) -> None:
+    fields = {name.decode(): text.decode() for name, text in _fields(flat).items()}
+    _check_fields(_SELLER, fields)
 
 
 def _hold(member: str, expires: int) -> Hold:
@@ -363,6 +454,8 @@ def _lease(name: Name, text: bytes) -> Lease:
 
 
 def _order(name: Name, flat: Sequence[bytes]) -> Order:
+    if not _ORDER_NAME.fullmatch(name.rest):
+        raise ValueError(name)
     fields = _fields(flat)
     state = fields[b"state"].decode()
     if state not in _STATES:

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mappin
 from typing import Final
 
 from service.store.auditor import HOLDS_LIMIT, Audit, Auditor, Bookings, Wrong
-from service.store.survey import PORTION, UNREADABLE, Lease, Name, Survey
+from service.store.replies import UNREADABLE
+from service.store.survey import PORTION, Lease, Name, Survey
 from service.verify import counts as counting
 from service.verify.bookings import Accounts, is_doubtful
 from service.verify.counts import Doubts, Surpluses, Tally
@@ -74,19 +75,27 @@ class Verifier:
     async def run(self) -> None:
         """Check everything, and mend what the report says is to be mended."""
         self._size = await self._survey.size()
+        await self._survey.read_feed_order()
         for part in await self._survey.parts(self._opportunities_at_once):
             accounts = Accounts()
             self._epochs.clear()
+            await self._check_sellers(part)
             await self._check_opportunities(part, accounts)
             await self._check_lists(part)
             await self._check_leases(part)
             await self._check_bookings(part, accounts)
 
-    # Opportunities and pools, and who holds them
+    # Sellers, Opportunities and pools, and who holds them
+
+    async def _check_sellers(self, part: int | None) -> None:
+        async for names in self._names("Sellers", "seller", part):
+            await self._survey.read_sellers(names)
+            self._report.checked["read"] += len(names)
 
     async def _check_opportunities(self, part: int | None, accounts: Accounts) -> None:
         async for names in self._names("Opportunities", "opp", part):
             new = [name for name in dict.fromkeys(names) if name.rest not in self._epochs]
+            await self._survey.read_opportunities(new)
             audits = await asyncio.gather(*(self._audit(name) for name in new))
             for name, audit in zip(new, audits, strict=True):
                 self._report.checked.update(("read", "booked", "leased", "due", "feed", "allowed"))
@@ -242,19 +251,24 @@ class Verifier:
         return tally.surpluses(counts, await self._survey.last_second())
 
     async def _recount(self, name: Name, surpluses: Mapping[int, int]) -> None:
-        count = (await self._survey.counts([name])).get(name, {})
+        count = (await self._survey.counts([name])).get(name)
+        if count is None:
+            return
         total = count.get("total", 0)
         by_second = sum(n for second, n in count.items() if second.isdigit())
+        is_mended = False
         if self._report.repair:
             # Both change in one step, and their difference stays.
             surplus = total - by_second
-            await self._auditor.recount(name, await self._survey.now(), surplus, surpluses)
+            with self._reading(f"{name.keys.name}:leases:{name.rest}"):
+                await self._auditor.recount(name, await self._survey.now(), surplus, surpluses)
+                is_mended = True
         self._report.differs(
             "counts",
             f"Booking Partner {name.partner}",
             f"{total} leases",
             str(by_second - sum(surpluses.values())),
-            mended=self._report.repair,
+            mended=is_mended,
         )
 
     # Orders
@@ -322,10 +336,11 @@ class Verifier:
 
     async def _settle(self, name: Name, found: Bookings) -> None:
         """Report what is wrong with what is booked, and mend it."""
-        audit = await self._auditor.audit(name, mend=self._report.repair, bookings=found)
-        self._say(audit.id, [wrong for wrong in audit.wrong if wrong.check == "booked"])
-        if self._report.repair and found.before is not None:
-            self._report.notes(audit.id, found.before)
+        with self._reading(name.keys.opportunity(name.rest)):
+            audit = await self._auditor.audit(name, mend=self._report.repair, bookings=found)
+            self._say(audit.id, [wrong for wrong in audit.wrong if wrong.check == "booked"])
+            if self._report.repair and found.before is not None:
+                self._report.notes(audit.id, found.before)
 
     # What all checks need
 

@@ -285,3 +285,33 @@ async def test_no_secret_in_a_repr() -> None:
     factory = connection_factory("redis://u:s3cret@one:6379")
     assert "s3cret" not in repr(factory)
     assert "s3cret" not in repr(factory())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:1/abc",
+        "redis://127.0.0.1:1/-1",
+        "redis://127.0.0.1:1/٣",
+        "redis://127.0.0.1:1/1_0",
+        "redis://127.0.0.1:1/0/1",
+        "redis://127.0.0.1:1/?db=x",
+        "redis://127.0.0.1:٣",
+        "redis://127.0.0.1:0",
+        "redis://127.0.0.1\n:1/0",
+        "redis://127.0.0.1:1/0\n",
+        "redis://u:secret\n@127.0.0.1:1/0",
+        "redis://",
+        "unix://",
+        "unix://?db=0",
+        "unix:///tmp/a\u2028b",
+        "redis+sentinel://one/name?db=1_0",
+        "redis+cluster://one:٣",
+    ],
+)
+def test_an_address_that_says_something_else_is_refused(url: str) -> None:
+    """What redis-py would read as database 0, or as the default address, is one line instead."""
+    with pytest.raises(UnusableServerError, match="LEASE_REDIS_URL") as caught:
+        Location.read(url)
+    assert str(caught.value).isprintable()
+    assert "secret" not in str(caught.value)

@@ -7,6 +7,7 @@ import pytest
 
 from service.ledger import Step
 from service.ledger.feed import START
+from service.store.keys import Keys
 from tests.store.desk import CLASS, COURT, OFFER, SELLER, order_request
 from tests.store.follow import Follower, feed_of
 
@@ -165,3 +166,39 @@ async def test_a_page_reads_about_a_page(desk):
     desk.batcher.command = command
     assert len(await feed_of(desk).changes(START, 50)) == 50
     assert sum(asked) <= desk.settings.partitions * 17 + 5 * 51
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        ("ZADD", "feed", 1, b"\n\xff"),
+        ("ZADD", "feed", "1.5", "AAAAAAAAAAAAAAAA"),
+        ("HSET", "opportunity", "capacity", "x"),
+        ("HSET", "opportunity", "pools", "x"),
+        ("HSET", "opportunity", "id", b"\xff"),
+        ("HDEL", "opportunity", "seller"),
+        ("SET", "opportunity", "x"),
+        ("SET", "order", "x"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_read_is_left_out(desk, plant):
+    """One entry that nobody can read takes no page down, not even one that has no other."""
+    await desk.register(5, COURT)
+    await desk.register(5)
+    keys = Keys(desk.settings.key_prefix, desk.settings.partitions)
+    partition = keys.seller(SELLER).partition
+    verb, key, *words = plant
+    names = {
+        "feed": partition.feed,
+        "opportunity": partition.opportunity(keys.ref(SELLER, COURT)),
+        "order": keys.feed_order,
+    }
+    await desk.batcher.command(verb, names[key], *words)
+    for limit in (1, 100):
+        reader, told = feed_of(desk), []
+        after = START
+        while changes := await reader.changes(after, limit):
+            told += [msgspec.to_builtins(change)["data"]["@id"] for change in changes]
+            after = changes[-1].cursor
+        assert [id_ for id_ in told if id_ != COURT] == [CLASS]

@@ -6,6 +6,7 @@ import pytest
 
 from service.ledger import Step
 from service.redis.batcher import Batcher
+from service.store.census import Censuses
 from service.store.conflicts import Conflicts
 from service.store.keys import Keys
 from service.store.overview import Overview, Window, _shares
@@ -205,3 +206,46 @@ async def test_conflicts_are_forgotten_after_a_while(batcher: Batcher) -> None:
     await counter.flush()
     [key] = await batcher.command("KEYS", "lease:conflicts:*")
     assert 3600 < await batcher.command("TTL", key) <= 7200
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        ("ZADD", "feed", 1, b"\n\xff"),
+        ("HSET", "opportunity", "capacity", "x"),
+        ("HSET", "opportunity", "next", "x"),
+        ("HSET", "opportunity", "pools", "x"),
+        ("HSET", "opportunity", "id", b"\xff"),
+        ("HDEL", "opportunity", "leased"),
+        ("SET", "opportunity", "x"),
+        ("SET", "holds", "x"),
+        ("ZADD", "holds", "inf", "1aX"),
+        ("ZADD", "holds", 4_000_000_000, b"\xff"),
+        ("SET", "census", "x"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_read_is_left_out(
+    desk: Desk, overview: Overview, plant: tuple[str | bytes | int, ...]
+) -> None:
+    """One Opportunity that nobody can read keeps nothing else from being shown and counted."""
+    await desk.register(20)
+    await desk.register(4, COURT)
+    await desk.quote(1, 3)
+    keys = Keys(desk.settings.key_prefix, PARTITIONS)
+    partition, ref = keys.seller(SELLER).partition, keys.ref(SELLER, COURT)
+    verb, key, *words = plant
+    names = {
+        "feed": partition.feed,
+        "opportunity": partition.opportunity(ref),
+        "holds": partition.holds(ref),
+        "census": f"{desk.settings.key_prefix}:census",
+    }
+    await desk.batcher.command(verb, names[str(key)], *words)
+    assert spaces(await overview.window(100))[CLASS] == (20, 0, 3, 0, 0, 17)
+    assert (await overview.opportunity(SELLER, CLASS, 10)).hold_count == 1
+    await overview.opportunity(SELLER, COURT, 10)
+    assert {hold.opportunity for hold in (await overview.lapsing(10)).holds} == {CLASS}
+    prefix = desk.settings.key_prefix
+    censuses = Censuses(desk.batcher, key_prefix=prefix, partitions=PARTITIONS)
+    assert (await censuses.latest()).leases >= 1

@@ -9,10 +9,11 @@ from service.errors import (
     UnknownOrderError,
 )
 from service.ledger import Step
+from service.redis.address import Location
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.redis.errors import UnusableServerError
-from service.store.stored_format import SCHEMA, claim_keys
+from service.store.stored_format import SCHEMA, claim_keys, server_check
 from service.store.turn import Turn
 from tests.store import stored_format
 from tests.store.desk import CLASS, COURT, OFFER, OTHER_OFFER, SELLER, errors
@@ -73,6 +74,37 @@ async def test_another_partition_number_is_refused(batcher):
     await claim_keys(batcher, key_prefix="lease", partitions=64)
     with pytest.raises(UnusableServerError, match="set LEASE_PARTITIONS=64"):
         await claim_keys(batcher, key_prefix="lease", partitions=128)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("RPUSH", "lease:meta", "x"),
+        ("HSET", "lease:meta", "partitions", "x"),
+        ("HSET", "lease:meta", "partitions", "64\n"),
+        ("HSET", "lease:meta", "schema", "٣"),
+        ("HSET", "lease:meta", "schema", "9" * 5000),
+    ],
+)
+async def test_a_damaged_claim_is_refused_by_name(batcher, command):
+    """Where nobody can tell the format any more, one line says which key is damaged."""
+    await batcher.command(*command)
+    with pytest.raises(UnusableServerError, match=r"\AThe key lease:meta [^\n]*\Z"):
+        await claim_keys(batcher, key_prefix="lease", partitions=64)
+
+
+async def test_a_damaged_claim_is_refused_on_each_connection(redis_url):
+    """Behind a new connection it is no server out of reach either."""
+    connect = connection_factory(redis_url)
+    batcher = Batcher(connect)
+    await batcher.command("FLUSHALL")
+    await batcher.command("RPUSH", "lease:meta", "x")
+    await batcher.close()
+    check = server_check(Location.read(redis_url), key_prefix="lease", partitions=64)
+    checked = Batcher(connect, check_server=check)
+    with pytest.raises(UnusableServerError, match=r"\AThe key lease:meta [^\n]*\Z"):
+        await checked.command("PING")
+    await checked.close()
 
 
 async def test_an_unknown_schema_is_refused(batcher):

@@ -33,6 +33,7 @@ class Scene:
         self.desk = desk
         self.refs = {id_: keys.ref(SELLER, id_) for id_ in (CLASS, COURT, HALL, IN_HALL, GONE)}
         self.partition = seller.partition
+        self.seller, self.feed_order = seller.seller, keys.feed_order
         self.due, self.feed = seller.partition.due, seller.partition.feed
         self.counts_name = f"{seller.ref}|default"
         self.counts = f"{seller.partition.name}:leases:{self.counts_name}"
