@@ -148,6 +148,10 @@ async def read(request: web.Request, shape: type[OrderT], kind: str) -> OrderT:
     said = _ORDER_TYPES & {type_of(Raw(to_json(name).encode())) for name in named}
     if said and kind not in said:
         raise UnexpectedOrderTypeError(f"$.@type: here is {kind} right, and this is {min(said)}.")
+    if isinstance(body, OrderPatch | ProposalPatch) and body.id is not None:
+        uuid = request.path.rpartition("/")[2]
+        if not str(body.id).lower().endswith(f"/{uuid.lower()}"):
+            raise PatchContainsExcessivePropertiesError("$.@id: the Order has another one.")
     return body
 
 

@@ -215,6 +215,10 @@ async def test_patches(broker: Broker) -> None:
         body = {"@type": "Order", "orderedItem": items, **more}
         return said(await broker.call("PATCH", f"{API}/orders/{uuid}", body))
 
+    assert await patch(order, item, **{"@id": "excessiveField"}) == (
+        400,
+        "PatchContainsExcessivePropertiesError",
+    )
     refused = "https://openactive.io/CustomerAttended"
     assert await patch(order, item, customer=CUSTOMER) == (
         400,
@@ -259,7 +263,8 @@ async def test_patches_of_a_proposal(broker: Broker) -> None:
         "PatchNotAllowedOnPropertyError",
     )
     assert (await broker.call("PATCH", path, note | CUSTOM)).status == 204
-    unknown = await broker.call("PATCH", f"{API}/order-proposals/{new_order()}", note)
+    nobodys = f"{API}/order-proposals/{new_order()}"
+    unknown = await broker.call("PATCH", nobodys, note | {"@id": None})
     assert said(unknown) == (404, "UnknownOrderError")
     assert (await broker.call("GET", path)).body["orderProposalStatus"].endswith("Confirmation")
     assert (await broker.call("PATCH", path, status | note | CUSTOM)).status == 204
