@@ -140,7 +140,7 @@ local function hold(group, holder, spaces, step, expires, due_key)
     group.next = expires
     call('ZADD', due_key, expires, group.ref)
     write_totals(group, 'next', expires)
-  elseif changed and group.leased == 0 then
+  elseif changed and group.leased == 0 and call('ZCARD', group.holds_key) == 0 then
     group.next = nil
     call('ZREM', due_key, group.ref)
     write_totals(group, 'next', '')
