@@ -63,10 +63,10 @@ class Sweeper:
             StoreError: Redis does not answer.
 
         """
-        if self._order is not None:
-            await self._order.keep()
         now, partitions = await self._due.overdue()
         random.shuffle(partitions)
         for partition in partitions:
             while await self._due.sweep(partition, now):
                 pass
+        if self._order is not None:
+            await self._order.keep()

@@ -252,18 +252,16 @@ local searched, MOST_SEARCHED = 0, 10 * PORTION
 -- Likewise where the run has looked at as many holds as it may: then nothing is held any more.
 local function reserved_until(group, holder, now)
   local need = group.reserved - (group.room - group.others)
-  -- One's own may have been written anew by this very call, with other spaces and of another kind.
-  local function whose(member)
-    return string.match(member, '^%d+%a(.*)$')
-  end
   local freed, start, last = 0, 0, now
   while searched < MOST_SEARCHED do
     -- Each hold frees one space at least, so that no more of them have to be read than are needed, and one's own.
     local stop = start + min(need - freed, PORTION - 1)
     local page = call('ZRANGE', group.holds_key, start, stop, 'WITHSCORES')
     for index = 1, #page, 2 do
-      if whose(page[index]) ~= holder then
-        freed, last = freed + tonumber(string.match(page[index], '^%d+') or 0), page[index + 1]
+      -- One's own may have been written anew by this very call, with other spaces and of another kind.
+      local spaces, whose = string.match(page[index], '^(%d+)%a(.*)$')
+      if whose ~= holder then
+        freed, last = freed + tonumber(spaces or 0), page[index + 1]
         if freed >= need then
           return tonumber(last)
         end
@@ -275,7 +273,8 @@ local function reserved_until(group, holder, now)
     searched, start = searched + #page / 2, stop + 1
   end
   local latest = call('ZREVRANGE', group.holds_key, 0, 1, 'WITHSCORES')
-  return tonumber(latest[latest[1] and whose(latest[1]) == holder and 4 or 2] or now)
+  local is_own = string.match(latest[1] or '', '^%d+%a(.*)$') == holder
+  return tonumber(latest[is_own and 4 or 2] or now)
 end
 
 -- Returns that instant for everything that a group draws on; each resource is searched once.

@@ -35,7 +35,8 @@ local function read_lease(lease_key, now)
     return nil
   end
   local step, first, lasts, paid, owner = string.match(text, '^(%d) (%d+) (%d+) (%d+) ([^\f]+)')
-  local lease = { step = tonumber(step), first = whole(first), expires = whole(first) + whole(lasts), owner = owner }
+  local lease = { step = tonumber(step), first = whole(first), owner = owner }
+  lease.expires = lease.first + whole(lasts)
   if lease.expires <= now then
     call('DEL', lease_key)
     return nil
@@ -85,7 +86,6 @@ local function open_opportunities(groups, lines, due_key, feed_key, now, microse
   end
   for _, group in ipairs(groups) do
     assert_totals(group)
-    whole(group.booked_text or '0')
   end
   local settled, left = {}, MOST_DROPPED
   for _, group in ipairs(groups) do

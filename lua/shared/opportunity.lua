@@ -64,6 +64,7 @@ local function assert_totals(group)
   if group.known then
     assert(group.leased and group.capacity and group.named and group.proposed, 'a total cannot be read')
   end
+  whole(group.booked_text or '0')
 end
 
 -- Reads the hash of an Opportunity into `group`, with the offers that its OrderItems name.

@@ -59,8 +59,7 @@ class Request(web.BaseRequest):
     Attributes:
         services: What its handler may use.
         connection: What it came over.
-        absolute: The host and port of a request line that names them; they go before `Host`.
-        wanted_scheme: The scheme of such a request line, or that of the connection.
+        absolute: What a request line names that is a whole URL; its host goes before `Host`.
         calls: What may be asked for at its path, by verb; none: there is nothing there.
         route: Which of these it is, if any.
         name: What its path has in the place of a route's `{name}`.
@@ -96,17 +95,22 @@ class Request(web.BaseRequest):
         limit = services.settings.body_limit
         super().__init__(message, payload, connection, *rest, client_max_size=limit)
         self.services = services
-        self.absolute = message.url.raw_authority if message.url.absolute else None
-        self.wanted_scheme = message.url.scheme or self.scheme
+        self.absolute = message.url if message.url.absolute else None
         self.connection = connection
         self.calls, self.name = found
         self.route = self.calls.get(message.method)
         self.id = _request_id(message.headers.get(REQUEST_ID_HEADER))
 
     @property
+    def wanted_scheme(self) -> str:
+        """The scheme that the request line names, or else that of the connection."""
+        return (self.absolute.scheme if self.absolute else "") or self.scheme
+
+    @property
     def authority(self) -> str:
         """The host and port that the client called, or where it came in if it said nothing."""
-        named = self.absolute or self.headers.get(hdrs.HOST)
+        absolute = self.absolute
+        named = absolute.raw_authority if absolute else self.headers.get(hdrs.HOST)
         where = self.connection.sockname
         if not isinstance(where, tuple):
             # Over a unix socket many a client names the socket's path.

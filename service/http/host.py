@@ -36,11 +36,13 @@ def check_target(request: Request) -> None:
         raise OpenBookingError(
             "This service speaks HTTP/1.1.", status=HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
         )
-    if request.wanted_scheme not in {"http", "https"}:
+    absolute = request.absolute
+    if absolute and absolute.scheme not in {"", "http", "https"}:
         raise OpenBookingError("This service is asked for http and https.")
     if "%" in request.rel_url.raw_query_string and not _is_utf8(request.rel_url.raw_query_string):
         raise OpenBookingError("The query is not UTF-8.")
-    for authority in (request.headers.get(hdrs.HOST), request.absolute):
+    in_line = absolute.raw_authority if absolute else None
+    for authority in (request.headers.get(hdrs.HOST), in_line):
         if authority is None:
             continue
         is_local = is_local_host(authority)

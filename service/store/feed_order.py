@@ -26,6 +26,8 @@ from service.store.observer import UNOBSERVED, Observer
 _PORTION: Final = 1000
 _SECONDS: Final = 1_000_000
 
+_NEVER: Final = 2**53
+
 # So much no good clock is corrected at once, and no script stamps ahead.
 _TOLERANCE: Final = 500_000
 
@@ -68,7 +70,9 @@ class FeedOrder:
             *ends,
         )
         gone_back, passed = self._look_at(now)
-        latest = max([self._latest, *(int(end[1]) for end in found if end)])
+        stamps = [float(end[1]) for end in found if end]
+        # What is damaged is no time: `verify` says so.
+        latest = max([self._latest, *(int(stamp) for stamp in stamps if stamp < _NEVER)])
         if latest > now + self._tolerance:
             await self._raise_floors(latest)
             if gone_back:

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from service.redis.errors import MisuseError
 from service.redis.nodes import Nodes
 from service.store.keys import FLOOR, SHORT, Keys, PartitionKeys, owner_of
-from service.store.replies import UNREADABLE
+from service.store.replies import UNREADABLE, whole_number
+from service.text import PRINTABLE
 
 T = TypeVar("T")
 
@@ -29,13 +30,12 @@ _OLDEST_MICROSECONDS: Final = 10**12
 _ORDER_FIELDS: Final = {b"state", b"status", b"digest", b"at", b"gross"}
 _STATES: Final = {"proposed", "booked", "deleted"}
 _COLUMN_ENDS: Final = 4
-_TEXT: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 _COUNT: Final = r"[0-9]{1,15}"
 _TOTAL: Final = r"-?[0-9]{1,15}"
 _REF: Final = r"[\w-]+"
 _OPPORTUNITY: Final = {
-    "id": _TEXT,
-    "type": _TEXT,
+    "id": PRINTABLE,
+    "type": PRINTABLE,
     "seller": _REF,
     "capacity": _COUNT,
     "booked": _TOTAL,
@@ -47,7 +47,7 @@ _OPPORTUNITY: Final = {
     "epoch": _COUNT,
     "next": r"[0-9]{0,11}",
     "mended": r"[0-9]{1,17}",
-    "modified": rf"-?[0-9]{{1,19}}|=(?:{_TEXT})?",
+    "modified": rf"-?[0-9]{{1,19}}|=(?:{PRINTABLE})?",
     "offers": _COUNT,
     "returned": _COUNT,
     "pools": rf"{_REF}:[0-9]{{1,9}}(?: {_REF}:[0-9]{{1,9}})*",
@@ -55,12 +55,12 @@ _OPPORTUNITY: Final = {
 }
 """What the fields of an Opportunity's hash are, as `lua/shared/opportunity.lua` describes it; the
 fields of a later release are nobody's business."""
-_OFFER: Final = rf"[0-9]{{1,15}}(?:\t(?:{_TEXT})?)?"
+_OFFER: Final = rf"[0-9]{{1,15}}(?:\t(?:{PRINTABLE})?)?"
 _REGISTERED: Final = {"id", "type", "seller", "capacity", "booked", "leased"}
 """What is there of an Opportunity that has a capacity."""
 _LENGTH: Final = r"[0-9]{0,10}"
 _SELLER: Final = {
-    "id": _TEXT,
+    "id": PRINTABLE,
     "anonymous": _LENGTH,
     "named": _LENGTH,
     "proposal": _LENGTH,
@@ -68,14 +68,12 @@ _SELLER: Final = {
     "payment_window": _LENGTH,
     "maximum_spaces": _LENGTH,
     "maximum_leases": _LENGTH,
-    "tax_mode": rf"(?:{_TEXT})?",
+    "tax_mode": rf"(?:{PRINTABLE})?",
 }
 """The same of a Seller's, as `lua/shared/policy.lua` describes it."""
 _ORDER_NAME: Final = re.compile(rf"{_REF}\|[^|]+\|[0-9A-Fa-f-]{{36}}")
 
 _SECOND: Final = re.compile(rb"[1-9]\d{0,10}")
-_NUMBER: Final = re.compile(rb"-?\d{1,15}")
-"""What the scripts count with: no more digits, which Redis could not add to, or expire at."""
 _COUNTED: Final = {b"total", b"next"}
 _MEMBER: Final = re.compile(r"(\d+)([a-z])(.+)", re.DOTALL)
 _LEASE: Final = re.compile(rb"(\d) (\d+) (\d+) \d+ ([^|\f]+\|[\w-]{22})((?:\f.*)?)", re.DOTALL)
@@ -404,9 +402,9 @@ def _counts(flat: Sequence[bytes]) -> dict[str, int]:
         is_second = _SECOND.fullmatch(name)
         if not (is_second or name in _COUNTED) and name[:1].isalpha():
             continue  # a later release's
-        if not (is_second or name in _COUNTED) or not _NUMBER.fullmatch(count):
+        if not (is_second or name in _COUNTED):
             raise ValueError(name)
-        counts[name.decode()] = int(count)
+        counts[name.decode()] = whole_number(count)
     return counts
 
 

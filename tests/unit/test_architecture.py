@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "settings": {"setting_text", "setting_types", "text"},
     "text": set(),
     "redis": set(),
-    "store": {"redis"},
+    "store": {"redis", "text"},
     "ledger": {"errors", "model", "money", "settings", "store"},
     "client": {"", "errors", "model"},
     "http": {"", "errors", "ledger", "model", "settings", "text", "watching"},
