@@ -171,7 +171,10 @@ def _plan(options: argparse.Namespace) -> Plan:
         )
     token: str | None = options.token
     if token is not None and token.startswith("@"):
-        token = Path(token[1:]).read_text(encoding="utf-8").strip()
+        try:
+            token = Path(token[1:]).read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise ScenarioError(f"--token {token}: the file is no text in UTF-8") from error
     return Plan(
         command=command_line(sys.argv[1:], (token, options.redis_url)),
         url=options.url,

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,7 @@ def test_a_service_that_wants_a_token(short_folder: Path) -> None:
         (("--rate", "0"), "--rate"),
         (("--seller", "https://example.com/s", "--lease-seconds", "5"), "--seller"),
         (("--token", "@missing"), "missing"),
+        (("--token", f"@{sys.executable}"), "--token"),
         (("--connections", "0"), "--connections"),
         (("--rate", "nan"), "--rate"),
         (("--duration", "inf"), "--duration"),
