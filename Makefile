@@ -70,7 +70,7 @@ openapi: $(VENV)/.dev ## write docs/openapi.json from the types
 	$(BIN)/python -m service.http.openapi > docs/openapi.json
 
 stored-format: $(VENV)/.dev ## write what this release stores in Redis to tests/data, for the next to read
-	$(BIN)/python -m tests.store.stored_format
+	$(BIN)/python -m tests.ledger.stored_format
 
 types: openapi ## write examples/typescript/lease-service.d.ts from docs/openapi.json
 	npm ci --prefix tests/docs --silent

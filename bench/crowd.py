@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from service.ledger import OrderKey, Step
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
+from tests.ledger.desk import Desk, order_request
 from tests.servers import RedisServer
-from tests.store.desk import Desk, order_request
 
 # Ids of 80 characters: a front-end's are about that long.
 OPPORTUNITY = "https://example.com/session-series/".ljust(80, "4")

@@ -24,12 +24,12 @@ from bench.stage import Stage, new_crowd
 from bench.traffic import http_request
 from bench.wrk import Load
 from service.ledger import Step
+from service.ledger.keys import Keys
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
-from service.store.keys import Keys
+from tests.ledger.desk import order_request
 from tests.process.program import Program
 from tests.servers import RedisServer
-from tests.store.desk import order_request
 
 ITEM = {"@type": "OrderItem", "position": 0, "acceptedOffer": OFFER, "orderedItem": OPPORTUNITY}
 QUOTE = {"@type": "OrderQuote", "seller": SELLER, "orderedItem": [ITEM]}

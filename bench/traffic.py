@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from service.store.keys import digest
+from service.ledger.keys import digest
 
 EXAMPLES: Final = Path(__file__).parents[1] / "tests" / "data" / "open-booking-examples"
 

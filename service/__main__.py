@@ -9,16 +9,17 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from service import __version__, issue
+from service import __version__
 from service.arguments import ArgumentParser
 from service.http import TokensFileError
-from service.listening import ListenError
+from service.process import token as issue
+from service.process.command import serve
+from service.process.listening import ListenError
+from service.process.tls import TlsError
 from service.redis.embedded import EmbeddedValkeyError
 from service.redis.errors import UnusableServerError
-from service.serve import serve
 from service.settings import Settings, SettingsError, describe
 from service.simulate import command as simulate
-from service.tls import TlsError
 from service.verify import command as verify
 
 PROGRAM: Final = "lease-service"

@@ -13,10 +13,10 @@ from typing import Final
 
 import structlog
 
+from service.ledger.feed_order import FeedOrder
+from service.ledger.observer import UNOBSERVED, Observer
+from service.ledger.sweep import DueList
 from service.redis.errors import StoreError
-from service.store.feed_order import FeedOrder
-from service.store.observer import UNOBSERVED, Observer
-from service.store.sweep import DueList
 
 _JITTER_SECONDS: Final = 0.05
 _PAUSE_SECONDS: Final = 1.0

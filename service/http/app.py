@@ -11,8 +11,8 @@ from service.http.middleware import App, Around
 from service.http.observer import UNOBSERVED, Observer
 from service.http.routes import OPERATIONS, ROUTES
 from service.ledger import Ledger
+from service.ledger.dashboard import Dashboard
 from service.ledger.feed import CapacityFeed
-from service.ledger.overview import Dashboard
 from service.settings import Settings
 
 

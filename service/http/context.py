@@ -20,8 +20,8 @@ from service.http.host import is_local_host
 from service.http.observer import Observer
 from service.http.response import REQUEST_ID_HEADER
 from service.ledger import Ledger
+from service.ledger.dashboard import Dashboard
 from service.ledger.feed import CapacityFeed
-from service.ledger.overview import Dashboard
 from service.model import OrderItem
 from service.settings import Settings
 

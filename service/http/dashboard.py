@@ -12,7 +12,7 @@ from service.errors import OpenBookingError
 from service.http.context import Request
 from service.http.files import answer_file, policy
 from service.http.response import Response, answer
-from service.ledger.overview import Question
+from service.ledger.dashboard import Question
 from service.model import Id
 
 _PAGE: Final = Path(__file__).parent / "static" / "dashboard"

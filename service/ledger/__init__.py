@@ -1,9 +1,9 @@
 """The rules of the contract; knows neither HTTP nor Redis."""
 
 from service.ledger.answers import error_body
+from service.ledger.keys import DEFAULT_SELLER, DefaultOrderKey, OrderKey
 from service.ledger.ledger import Booked, Ledger, Proposed, Quoted, Step
 from service.ledger.registration import Entry
-from service.store import DEFAULT_SELLER, DefaultOrderKey, OrderKey
 
 __all__ = [
     "DEFAULT_SELLER",

@@ -22,6 +22,7 @@ from service.errors import (
     UnknownOpportunityError,
 )
 from service.ledger.basket import Basket, Row
+from service.ledger.replies import Availability, Reason, Shortage
 from service.model import (
     Error,
     Lease,
@@ -31,7 +32,6 @@ from service.model import (
     PriceSpecification,
 )
 from service.money import normal
-from service.store import Availability, Reason, Shortage
 
 OPENACTIVE = "https://openactive.io/"
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from service.errors import OpenBookingError
+from service.ledger.keys import OrderKey, digest
+from service.ledger.replies import Item
 from service.model import OrderItemPart, OrderRequest, QuoteRequest, identity, type_of
-from service.store import Item, OrderKey, digest
 
 
 class Row(NamedTuple):

@@ -9,8 +9,9 @@ from msgspec import UNSET
 
 from service.ledger import answers
 from service.ledger.basket import Basket, Row
+from service.ledger.keys import OrderKey
+from service.ledger.replies import BookedItem, HeldItem, HeldLease, Ledgered, OrderRecord
 from service.model import Opportunity, Order, OrderItem, OrderProposal, OrderQuote
-from service.store import BookedItem, HeldItem, HeldLease, Ledgered, OrderKey, OrderRecord
 
 _NAMESPACE: Final = re.compile(r"\A(?:https?://openactive\.io/|(?:oa|openactive):)")
 

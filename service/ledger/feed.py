@@ -9,9 +9,9 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from service.errors import OpenBookingError
 from service.ledger.answers import counts
+from service.ledger.feed_reads import START, Cursor, Feed, FeedEntry
 from service.ledger.refusals import refusals
 from service.model import CONTEXT
-from service.store.feed import START, Cursor, Feed, FeedEntry
 
 __all__ = ["START", "CapacityFeed", "CapacityPage", "Change", "Cursor", "FreeSpaces"]
 

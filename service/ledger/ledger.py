@@ -18,8 +18,13 @@ from service.errors import (
 )
 from service.ledger import answers, bodies
 from service.ledger.basket import Basket, booking_digest, read_basket, total_due
+from service.ledger.keys import OrderKey
+from service.ledger.order_scripts import Cancellation, Terms
 from service.ledger.refusals import booking_refusal, refusals
 from service.ledger.register import Register
+from service.ledger.script_refusals import ProposalDecidedError
+from service.ledger.script_refusals import UnknownOrderError as NoSuchOrderError
+from service.ledger.store import Store
 from service.model import (
     Lease,
     Order,
@@ -30,16 +35,8 @@ from service.model import (
     ProposalPatch,
     QuoteRequest,
 )
+from service.redis.errors import StoreError
 from service.settings import Settings
-from service.store import (
-    Cancellation,
-    OrderKey,
-    ProposalDecidedError,
-    Store,
-    StoreError,
-    Terms,
-)
-from service.store import UnknownOrderError as NoSuchOrderError
 
 PAYMENT_WINDOW_SECONDS: Final = 120
 """The longest payment window where the Seller's policy says nothing (contract, rule 27)."""

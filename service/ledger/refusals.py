@@ -21,22 +21,20 @@ from service.errors import (
 )
 from service.ledger import answers
 from service.ledger.basket import Basket
-from service.money import normal
-from service.store import (
+from service.ledger.replies import Booking
+from service.ledger.script_refusals import (
     DeletedOrderError,
     NoOrderItemsError,
-    NothingSentError,
     OrderExistsError,
-    OutcomeUnknownError,
     ProposalDecidedError,
     SellerLeftOutError,
     TooManyLeasesError,
     TotalMismatchError,
     UnknownOrderItemError,
-    UnusableServerError,
 )
-from service.store import UnknownOrderError as NoSuchOrderError
-from service.store.replies import Booking
+from service.ledger.script_refusals import UnknownOrderError as NoSuchOrderError
+from service.money import normal
+from service.redis.errors import NothingSentError, OutcomeUnknownError, UnusableServerError
 
 _AWAY: Final = {
     NothingSentError: "Redis is out of reach, or refuses; nothing was changed. Repeat the call.",

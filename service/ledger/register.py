@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 
 from service.errors import OpenBookingError
 from service.ledger import bodies
+from service.ledger.catalogue import Catalogue
 from service.ledger.policies import described_policy, stored_policy
 from service.ledger.refusals import refusals
 from service.ledger.registration import Entry, register_entries
 from service.model import Opportunity, Registration, SellerPolicy, SellerPolicyRequest
-from service.store import Catalogue
 
 
 class Register:

@@ -8,7 +8,15 @@ from typing import Final
 
 from service.errors import OpenBookingError, UnknownOpportunityError
 from service.ledger.answers import error_body
+from service.ledger.catalogue import Catalogue
+from service.ledger.keys import POOL
 from service.ledger.refusals import SELLER_LEFT_OUT
+from service.ledger.script_refusals import (
+    BusyPoolError,
+    OtherKindError,
+    SellerLeftOutError,
+    UnknownPoolError,
+)
 from service.model import (
     EntryError,
     OfferRegistration,
@@ -16,14 +24,6 @@ from service.model import (
     Registration,
     identity,
 )
-from service.store import (
-    BusyPoolError,
-    Catalogue,
-    OtherKindError,
-    SellerLeftOutError,
-    UnknownPoolError,
-)
-from service.store.keys import POOL
 
 Entry = tuple[int, OpportunityRegistration | OpenBookingError]
 """The index of an entry, and the entry or why it is refused."""

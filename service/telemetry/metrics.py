@@ -23,8 +23,8 @@ from prometheus_client.registry import Collector
 
 from service import __version__, errors
 from service.http.observer import Exposition
-from service.store.census import Census
-from service.store.observer import Event
+from service.ledger.observer import Event
+from service.ledger.statistics import Census
 from service.telemetry.cells import Cells, Distribution, Number, Row, Seen
 
 LATENCY_SECONDS: Final = (

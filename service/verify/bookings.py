@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from service.store.auditor import Audit, Bookings
-from service.store.survey import Name, Order
+from service.ledger.auditor import Audit, Bookings
+from service.ledger.scanner import Name, Order
 
 _BOOKED: Final = "booked"
 _DELETED: Final = "deleted"

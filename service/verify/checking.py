@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from service.store.auditor import HOLDS_LIMIT, Audit, Auditor, Bookings, Wrong
-from service.store.replies import UNREADABLE
-from service.store.survey import PORTION, Lease, Name, Survey
+from service.ledger.auditor import HOLDS_LIMIT, Audit, Auditor, Bookings, Wrong
+from service.ledger.replies import UNREADABLE
+from service.ledger.scanner import PORTION, Lease, Name, Survey
 from service.verify import counts as counting
 from service.verify.bookings import Accounts, is_doubtful
 from service.verify.counts import Doubts, Surpluses, Tally

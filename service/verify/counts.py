@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-from service.store.survey import Lease, Name
+from service.ledger.scanner import Lease, Name
 
 ROUNDS: Final = 3
 """In so many rounds a difference must be the same."""

@@ -18,9 +18,9 @@ import structlog
 
 from service.errors import OpenBookingError
 from service.ledger.feed import CapacityFeed, Cursor
+from service.ledger.leader_lock import Turn
+from service.redis.errors import StoreError
 from service.setting_types import WebhookSecret, WebhookUrl
-from service.store import StoreError
-from service.store.turn import Turn
 from service.webhooks.message import Message
 from service.webhooks.receiver import NotDeliveredError, Receiver, ReceiverGoneError
 

@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 
 from service.ledger import Ledger, OrderKey, Step
+from service.ledger.store import Store
 from service.model import OrderRequest
 from service.settings import Settings
-from service.store import Store
 from tests.browser.stage import Stage
 
 RIVERSIDE: Final = "https://leisure.example.com/sellers/riverside"

@@ -17,11 +17,11 @@ from yarl import URL
 from service.http import Tokens
 from service.http.serving import serving
 from service.ledger import OrderKey
+from service.ledger.sweep import DueList
 from service.model import OrderRequest
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.sweep import DueList
 from service.sweeper import Sweeper
 from tests.http.application import api
 

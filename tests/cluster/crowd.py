@@ -11,8 +11,8 @@ from uuid import UUID
 from service.errors import OpenBookingError
 from service.ledger import OrderKey, Step
 from service.redis.nodes import Nodes
+from tests.ledger.desk import CLASS, OFFER, Desk, order_request
 from tests.polling import eventually
-from tests.store.desk import CLASS, OFFER, Desk, order_request
 from tests.verify.looking import look
 
 CUSTOMERS = 12

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
+from service.ledger.feed_reads import Feed
+from service.ledger.stored_format import server_check
 from service.redis.address import Address, Location
 from service.redis.call import Script
 from service.redis.check import check_nodes, examine
 from service.redis.connect import open_nodes
 from service.redis.errors import NothingSentError, UnusableServerError
 from service.redis.nodes import CLOCK_MARGIN_MICROSECONDS, Nodes, earliest_microseconds
-from service.store.feed import Feed
-from service.store.stored_format import server_check
 from tests.servers import RedisServer, free_port, valkey_binary
 from tests.topology import ClusterServers, Member, Sentinel, SentinelServers
 

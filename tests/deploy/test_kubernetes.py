@@ -15,11 +15,11 @@ from examples.booking_front_end.settings import Settings as FrontEndSettings
 from service import __version__
 from service.http.routes import OPERATIONS
 from service.http.serving import IN_FLIGHT_SECONDS
+from service.process.command import _MARGIN_SECONDS
 from service.redis.address import Location
 from service.redis.batcher import Batcher
 from service.redis.check import check_nodes
 from service.redis.connect import connection_factory
-from service.serve import _MARGIN_SECONDS
 from service.settings import Settings
 from tests.deploy.manifests import (
     FOLDER,

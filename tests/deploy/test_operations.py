@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from service.ledger.stored_format import SCHEMA
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import describe
-from service.store.stored_format import SCHEMA
+from tests.ledger import stored_format
 from tests.polling import eventually as eventually_async
 from tests.process.program import ITEMS, OPPORTUNITY, ROOT, Program, environment, eventually, run
 from tests.servers import RedisServer, free_port, redis_binary, valkey_binary
-from tests.store import stored_format
 from tests.topology import SentinelServers
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.store.scripts import SIGNATURES, lua_folder, source_of
+from service.ledger.scripts import SIGNATURES, lua_folder, source_of
 
 _HEADER = re.compile(
     r"--\[\[\n(?P<verb>\w+): (?P<what>.+?)\n\n"

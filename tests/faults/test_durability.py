@@ -13,9 +13,9 @@ from service.errors import OpenBookingError
 from service.ledger import Step
 from service.redis.address import Location
 from service.redis.connect import open_nodes
+from tests.ledger.desk import Desk
 from tests.polling import eventually
 from tests.servers import redis_binary, valkey_binary
-from tests.store.desk import Desk
 from tests.topology import Member, until
 
 HASTY_SECONDS = 0.7

@@ -7,12 +7,12 @@ import pytest
 
 from service.errors import OpenBookingError
 from service.ledger import Ledger, OrderKey, Step
+from service.ledger.store import Store
 from service.model import OrderItemPatch, OrderPatch, ProposalPatch, SellerPolicy
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store import Store
-from tests.store.desk import CLASS, SELLER, order_request
+from tests.ledger.desk import CLASS, SELLER, order_request
 
 KEY = OrderKey(SELLER, "default", "e11429ea-467f-4270-ab62-e47368996fe8")
 DECISION = ProposalPatch(order_proposal_status="https://openactive.io/CustomerRejected")

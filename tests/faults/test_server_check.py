@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from service.ledger.scripts import load_scripts
+from service.ledger.stored_format import COMMANDS, server_check
 from service.redis.address import Location
 from service.redis.batcher import Batcher
 from service.redis.call import Script
@@ -15,8 +17,6 @@ from service.redis.check import examine
 from service.redis.connect import connection_factory, open_nodes
 from service.redis.errors import NothingSentError, UnusableServerError
 from service.redis.nodes import Nodes
-from service.store.scripts import load_scripts
-from service.store.stored_format import COMMANDS, server_check
 from tests.process.program import ROOT
 from tests.servers import RedisServer, free_port, redis_binary, valkey_binary
 from tests.topology import SentinelServers

@@ -15,16 +15,16 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from service.ledger.feed import CapacityFeed
+from service.ledger.feed_reads import Feed
+from service.ledger.leader_lock import Turn
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.setting_types import WebhookSecret, WebhookUrl
-from service.store.feed import Feed
-from service.store.turn import Turn
 from service.webhooks import Pace, Receiver, Sender, sending
 from tests.hook import SECRET, Fault, Hook, answers, cuts, hangs
+from tests.ledger.desk import CLASS, COURT, OFFER, Desk
 from tests.polling import eventually
 from tests.servers import RedisServer
-from tests.store.desk import CLASS, COURT, OFFER, Desk
 
 QUICK = Pace(
     batch=2,

@@ -10,15 +10,15 @@ from service.http import Tokens, create_app
 from service.http import observer as http_observer
 from service.http.middleware import App, Around
 from service.ledger import Ledger
+from service.ledger import observer as store_observer
+from service.ledger.conflicts import Conflicts
+from service.ledger.dashboard import Dashboard
+from service.ledger.dashboard_reads import Overview
 from service.ledger.feed import CapacityFeed
-from service.ledger.overview import Dashboard
+from service.ledger.feed_reads import Feed
+from service.ledger.store import Store
 from service.redis.batcher import Batcher
 from service.settings import Settings
-from service.store import Store
-from service.store import observer as store_observer
-from service.store.conflicts import Conflicts
-from service.store.feed import Feed
-from service.store.overview import Overview
 from service.telemetry import Meter
 from tests.http.recording import RecordingLedger
 

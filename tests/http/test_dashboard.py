@@ -154,7 +154,7 @@ async def test_an_id_outside_the_window_is_found_whole(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of more Opportunities than the lists tell of, a whole id finds any."""
-    monkeypatch.setattr("service.ledger.overview.WINDOW", 1)
+    monkeypatch.setattr("service.ledger.dashboard.WINDOW", 1)
     await register(client, "https://example.com/old", "https://example.com/new")
     body = await data(client, "sellers")
     assert body["covered"] == {"shown": 1, "total": 2}

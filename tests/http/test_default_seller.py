@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from service.http.routes import ROUTES, Route
+from service.ledger.calls import Calls
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store.calls import Calls
 from tests.http.application import api
 from tests.http.front_end import ITEM, SESSION, UUIDS
 from tests.http.served import Client, MakeClient

@@ -14,7 +14,7 @@ from aiohttp import ClientResponse
 
 from service.http import broadcast, events
 from service.ledger.feed import START, CapacityFeed, Change, Cursor
-from service.store.feed import Feed
+from service.ledger.feed_reads import Feed
 from tests.http.application import fed
 from tests.http.served import Client, MakeClient
 from tests.http.test_requests import refusal

@@ -13,6 +13,12 @@ from msgspec import UNSET, UnsetType
 
 from service.errors import OpenBookingError
 from service.ledger import Entry, Ledger
+from service.ledger.auditor import Auditor
+from service.ledger.keys import Keys
+from service.ledger.scanner import Survey
+from service.ledger.scripts import SIGNATURES, source_of
+from service.ledger.store import Store
+from service.ledger.sweep import DueList
 from service.model import (
     Lease,
     Offer,
@@ -26,12 +32,6 @@ from service.model import (
 from service.redis.batcher import Batcher, Script
 from service.redis.connect import connection_factory
 from service.settings import Settings
-from service.store import Store
-from service.store.auditor import Auditor
-from service.store.keys import Keys
-from service.store.scripts import SIGNATURES, source_of
-from service.store.survey import Survey
-from service.store.sweep import DueList
 from service.sweeper import Sweeper
 from service.verify import Report, Verifier
 from tests.model.words import RESERVED, Answer, Item, Price, Refused

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from service.process.banner import screen
 from service.settings import Settings
-from service.welcome import screen
 from tests.process.program import Program
 
 

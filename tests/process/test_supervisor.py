@@ -4,7 +4,7 @@ import sys
 from tests.process.program import PATIENCE_SECONDS, ROOT
 
 SCRIPT = """
-from service.supervisor import Lifeline, Supervisor, Worker
+from service.process.supervisor import Lifeline, Supervisor, Worker
 
 lifeline = Lifeline()
 worker = Worker(lifeline, lambda: {code})
@@ -18,7 +18,7 @@ WITH_COMPANION = """
 import os
 import signal
 import subprocess
-from service import supervisor
+from service.process import supervisor
 
 class Companion:
     name = "companion"

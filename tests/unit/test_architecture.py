@@ -23,23 +23,17 @@ ARROWS: dict[str, set[str]] = {
     "settings": {"setting_text", "setting_types", "text"},
     "text": set(),
     "redis": set(),
-    "store": {"redis", "text"},
-    "ledger": {"errors", "model", "money", "settings", "store"},
+    "ledger": {"errors", "model", "money", "redis", "settings", "text"},
     "client": {"", "errors", "model"},
-    "http": {"", "errors", "ledger", "model", "settings", "text", "watching"},
-    "sweeper": {"redis", "store"},
-    "telemetry": {"", "errors", "http", "setting_types", "settings", "store"},
-    "verify": {"redis", "settings", "status_line", "store"},
-    "webhooks": {"", "errors", "ledger", "setting_types", "store"},
-    "listening": {"setting_types"},
-    "simulate": {"", "client", "errors", "model", "status_line"},
-    "status_line": set(),
-    "supervisor": set(),
-    "tls": {"settings", "watching"},
-    "watching": set(),
+    "http": {"", "errors", "ledger", "model", "process", "settings", "text"},
+    "sweeper": {"ledger", "redis"},
+    "telemetry": {"", "errors", "http", "ledger", "setting_types", "settings"},
+    "verify": {"ledger", "process", "redis", "settings"},
+    "webhooks": {"", "errors", "ledger", "redis", "setting_types"},
+    "simulate": {"", "client", "errors", "model", "process"},
 }
 # The program around the service, which puts the parts together: it may import any of them.
-PROGRAM = {"__main__", "issue", "serve", "welcome", "worker"}
+PROGRAM = {"__main__", "process"}
 ARROWS |= {part: {*ARROWS, *PROGRAM} for part in PROGRAM}
 # A single file whose arrows differ from its part's.
 EXCEPTIONS: dict[str, set[str]] = {}
@@ -48,7 +42,7 @@ _NOT_OURS = {"__pycache__", "node_modules"}
 
 # Library -> the parts that may know of it.
 OWNERS = {
-    "aiohttp": {"client", "http", "serve", "telemetry", "webhooks", "worker"},
+    "aiohttp": {"client", "http", "process", "telemetry", "webhooks"},
     "fakeredis": set[str](),
     "hiredis": {"redis"},
     "opentelemetry": {"telemetry"},

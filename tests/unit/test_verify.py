@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.status_line import StatusLine
-from service.store.auditor import Audit, Bookings
-from service.store.keys import PartitionKeys
-from service.store.survey import Lease, Name, Order, Share
+from service.ledger.auditor import Audit, Bookings
+from service.ledger.keys import PartitionKeys
+from service.ledger.scanner import Lease, Name, Order, Share
+from service.process.status_line import StatusLine
 from service.verify import Report
 from service.verify.bookings import Accounts
 from service.verify.counts import ROUNDS, Doubts, Tally, is_consistent

@@ -3,7 +3,7 @@
 import pytest
 
 from service.redis.batcher import Batcher
-from tests.store.desk import Desk
+from tests.ledger.desk import Desk
 
 
 @pytest.fixture

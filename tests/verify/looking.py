@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from service.ledger.auditor import HOLDS_LIMIT, Auditor
+from service.ledger.scanner import Survey
 from service.redis.batcher import Batcher
 from service.settings import Settings
-from service.store.auditor import HOLDS_LIMIT, Auditor
-from service.store.survey import Survey
 from service.verify import Report, Verifier
 from service.verify.checking import OPPORTUNITIES_AT_ONCE
-from tests.store.desk import Desk
+from tests.ledger.desk import Desk
 
 
 class Look:

@@ -1,8 +1,8 @@
 """What the service leaves behind is in order, whatever was called."""
 
-from service.store.stored_format import SCHEMA
-from tests.store import stored_format
-from tests.store.desk import CLASS, SELLER, Desk
+from service.ledger.stored_format import SCHEMA
+from tests.ledger import stored_format
+from tests.ledger.desk import CLASS, SELLER, Desk
 from tests.verify.looking import look
 
 

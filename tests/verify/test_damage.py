@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from service.ledger import Step
-from service.store.auditor import Auditor, Bookings
-from service.store.keys import Keys
-from service.store.survey import Name
-from tests.store.desk import CLASS, COURT, OFFER, SELLER, Desk
-from tests.store.follow import Follower
+from service.ledger.auditor import Auditor, Bookings
+from service.ledger.keys import Keys
+from service.ledger.scanner import Name
+from tests.ledger.desk import CLASS, COURT, OFFER, SELLER, Desk
+from tests.ledger.follow import Follower
 from tests.verify.looking import look
 
 HALL: Final = "https://example.com/halls/1"

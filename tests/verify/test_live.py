@@ -15,8 +15,8 @@ from service.errors import OpenBookingError
 from service.ledger import Step
 from service.redis.batcher import Batcher
 from service.redis.connect import connection_factory
-from tests.store.desk import OFFER, SELLER, Desk
-from tests.store.follow import sweeper_of
+from tests.ledger.desk import OFFER, SELLER, Desk
+from tests.ledger.follow import sweeper_of
 from tests.verify.looking import Look, look
 
 HALL: Final = "https://example.com/halls/1"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.store.desk import CLASS, COURT
+from tests.ledger.desk import CLASS, COURT
 from tests.verify.looking import look
 from tests.verify.test_damage import HALL, Scene
 

@@ -1,0 +1,1 @@
+"""The program around the service: its commands, processes, listeners and files."""
