@@ -6,8 +6,8 @@ nothing unanswered has to precede, ask the contract what it answers now, and go 
 what was answered. Five things keep it short.
 
 - It goes on where it has come furthest in time, and there with as few calls as it takes: a call is
-  placed when it has to be, so that a wrong place shows soon. Each call of unknown outcome counts as
-  a step back in time, since few of them are needed.
+  placed when it has to be, so that a wrong place shows soon. Each call of unknown outcome counts
+  as a step back in time, since few of them are needed.
 - Opportunities that no basket and no Order has in common are independent, and searched apart.
 - A call that changes nothing now and could not later, and whose answer fits, is taken at once: no
   other place is better. A refused C1 is no such call where its Order may get a lease meanwhile,
