@@ -224,7 +224,7 @@ async def test_a_right_that_nobody_asked_for_is_named_too(operator: Batcher, nod
 async def test_every_command_that_is_sent_is_asked_for(operator: Batcher) -> None:
     """What the scripts, and the code beside them, do with Redis is all in the list of rights."""
     scripts = "".join(script.source for script in load_scripts().values())
-    code = "".join(path.read_text() for path in (ROOT / "service" / "store").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "service" / "ledger").glob("*.py"))
     words = {*re.findall(r"\('([A-Z]+)'", scripts), *re.findall(r'"([A-Z]+)"', code)}
     known = {name.decode().upper() for name in await operator.command("COMMAND", "LIST")}
     asked = {line.split()[0] for line in COMMANDS}
