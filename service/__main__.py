@@ -12,7 +12,7 @@ from typing import Final
 from service import __version__
 from service.arguments import ArgumentParser
 from service.http import TokensFileError
-from service.process import token as issue
+from service.process import token
 from service.process.command import serve
 from service.process.listening import ListenError
 from service.process.tls import TlsError
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_settings_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    issue.add_command(commands)
+    token.add_command(commands)
     verify.add_command(commands)
     simulate.add_command(commands)
     return parser

@@ -21,8 +21,8 @@ from service.errors import (
 from service.http.admission import Tally
 from service.http.pace import Pace
 from service.model import Id
-from service.process.watching import Watch
 from service.text import PRINTABLE, is_partner, whole
+from service.watching import Watch
 
 _SCHEME: Final = "bearer "
 

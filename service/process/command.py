@@ -15,8 +15,7 @@ from service import telemetry
 from service.http import STEPS, TokensFile
 from service.http.serving import IN_FLIGHT_SECONDS
 from service.ledger import stored_format
-from service.process import banner as welcome
-from service.process import tls, worker
+from service.process import banner, tls, worker
 from service.process.listening import Listener
 from service.process.supervisor import Lifeline, Supervisor, Worker
 from service.redis.address import Location
@@ -130,7 +129,7 @@ def _check(redis: Location, server_check: ServerCheck, metrics: telemetry.Metric
 
 def _announce(settings: Settings, api: Listener, admin: Listener) -> None:
     if telemetry.is_for_people(settings.log_format):
-        sys.stdout.write(welcome.screen(settings, api.urls))
+        sys.stdout.write(banner.screen(settings, api.urls))
     _log.info(
         "process.listening",
         api=api.urls,

@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
-from service.process.watching import Watch
 from service.settings import Settings
+from service.watching import Watch
 
 _REASONS: Final[Mapping[str, str]] = {
     "KEY_VALUES_MISMATCH": "the key is not that of the certificate",

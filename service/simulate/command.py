@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from service.errors import OpenBookingError
-from service.process.status_line import StatusLine
 from service.simulate import address
 from service.simulate.address import AddressError
 from service.simulate.environment import command_line
@@ -27,6 +26,7 @@ from service.simulate.scenario import PRESETS, Scenario, ScenarioError, scenario
 from service.simulate.session import lost_on_the_way
 from service.simulate.tables import last_line
 from service.simulate.terminal import progress, text_of
+from service.status_line import StatusLine
 
 COMMAND: Final = "simulate"
 

@@ -19,13 +19,13 @@ import uvloop
 from service.ledger.auditor import Auditor
 from service.ledger.scanner import Survey
 from service.ledger.stored_format import server_check
-from service.process.status_line import StatusLine
 from service.redis.address import Location
 from service.redis.check import examine
 from service.redis.connect import open_nodes
 from service.redis.embedded import IN_MEMORY, EmbeddedValkey, EmbeddedValkeyError, running_url
 from service.redis.errors import StoreError, UnusableServerError
 from service.settings import Settings
+from service.status_line import StatusLine
 from service.verify.checking import Verifier
 from service.verify.progress import LOG_SECONDS, Progress
 from service.verify.report import Report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.process.status_line import StatusLine
+from service.status_line import StatusLine
 
 LOG_SECONDS = 5.0
 """How often a log is told."""

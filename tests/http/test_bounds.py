@@ -10,6 +10,7 @@ from unittest.mock import AsyncMock
 import pytest
 from structlog.testing import capture_logs
 
+from service import watching
 from service.errors import InvalidAPITokenError
 from service.http import Tokens, TokensFile
 from service.http.access import Scope
@@ -17,7 +18,6 @@ from service.http.examples import REQUESTS
 from service.http.routes import ROUTES, Route
 from service.ledger import Ledger
 from service.model import OpportunityRegistration
-from service.process import watching
 from service.settings import Settings
 from tests.http.application import recorded
 from tests.http.recording import RecordingLedger

@@ -322,6 +322,31 @@ def test_a_search_that_takes_too_long_is_no_pass() -> None:
         )
 
 
+def test_repeated_calls_without_an_answer_are_tried_once() -> None:
+    """Of twelve copies of a call only the first is tried."""
+    copies = [Event(BOOKS, None, 0, NEVER) for _ in range(12)]
+    check([*copies, Event(LOOKS, FILLED, 1, 2)], BEGINNING, most_states=3)
+    with pytest.raises(Violation):
+        check(
+            [*copies, Event(LOOKS, FILLED, 1, 2), Event(LOOKS, EMPTY, 3, 4)],
+            BEGINNING,
+            most_states=3,
+        )
+
+
+def test_more_unknown_outcomes_that_lead_to_the_same_are_not_tried() -> None:
+    """Leasing and releasing, both unknown, and neither, are one state; a lie is still found."""
+    court = ("court",)
+    pairs = [
+        Event(Call(verb, str(n), court if verb == "C1" else ()), None, 0, NEVER)
+        for n in range(3)
+        for verb in ("C1", "release")
+    ]
+    lie = Event(Call("inspect", basket=court), Answer(200, counts=(3, 3, 0, 0)), 1, 2)
+    with pytest.raises(Violation):
+        check([*pairs, lie], BEGINNING, most_states=15)
+
+
 def test_what_no_order_connects_is_searched_apart() -> None:
     """Opportunities are searched together where a basket or an Order has both, else apart."""
     apart = told((LOOKS, EMPTY), (Call("C1", "1", ("court",)), None), *clock(101))

@@ -25,12 +25,14 @@ ARROWS: dict[str, set[str]] = {
     "redis": set(),
     "ledger": {"errors", "model", "money", "redis", "settings", "text"},
     "client": {"", "errors", "model"},
-    "http": {"", "errors", "ledger", "model", "process", "settings", "text"},
+    "http": {"", "errors", "ledger", "model", "settings", "text", "watching"},
     "sweeper": {"ledger", "redis"},
     "telemetry": {"", "errors", "http", "ledger", "setting_types", "settings"},
-    "verify": {"ledger", "process", "redis", "settings"},
+    "verify": {"ledger", "redis", "settings", "status_line"},
     "webhooks": {"", "errors", "ledger", "redis", "setting_types"},
-    "simulate": {"", "client", "errors", "model", "process"},
+    "simulate": {"", "client", "errors", "model", "status_line"},
+    "status_line": set(),
+    "watching": set(),
 }
 # The program around the service, which puts the parts together: it may import any of them.
 PROGRAM = {"__main__", "process"}

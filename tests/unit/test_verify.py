@@ -8,7 +8,7 @@ import pytest
 from service.ledger.auditor import Audit, Bookings
 from service.ledger.keys import PartitionKeys
 from service.ledger.scanner import Lease, Name, Order, Share
-from service.process.status_line import StatusLine
+from service.status_line import StatusLine
 from service.verify import Report
 from service.verify.bookings import Accounts
 from service.verify.counts import ROUNDS, Doubts, Tally, is_consistent
